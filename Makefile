@@ -1,0 +1,51 @@
+# Two commands matter: `make demo` shows the loop closing, `make test` shows that it holds.
+VENV  := .venv
+BIN   := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTHON ?= python3
+
+# uv looks where pip is told to look (a CPU build of torch on disk, a mirror); its lists are comma-separated.
+comma := ,
+empty :=
+space := $(empty) $(empty)
+export UV_FIND_LINKS ?= $(subst $(space),$(comma),$(strip $(PIP_FIND_LINKS)))
+ifneq ($(PIP_INDEX_URL),)
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+.PHONY: help venv demo test unit lint test-gpu clean
+help:
+	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 5 minutes)"
+	@echo "make test      everything that Python packages alone can run (under 15 minutes)"
+	@echo "make unit      pure tests and doctests, no server, no Airflow (seconds)"
+	@echo "make lint      ruff, mypy, and the schemas of workflows and docker-compose.yaml"
+	@echo "make test-gpu  what needs an NVIDIA GPU"
+
+venv: $(READY)
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==0.13.9"
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/ifp demo $(DEMO_ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not gpu" $(PYTEST_ARGS)
+
+unit: $(READY)
+	$(BIN)/python -m pytest tests/unit src -m "not server and not airflow and not browser and not gpu" $(PYTEST_ARGS)
+
+test-gpu: $(READY)
+	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

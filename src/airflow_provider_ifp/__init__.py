@@ -1,0 +1,34 @@
+"""Close the ML loop on Airflow and MLflow.
+
+Importing this package is cheap: `ifp.track` and `ifp.load` are loaded when touched, so that a Dag file, a
+notebook and a server each pay only for what they use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_provider_ifp.training.loading import load
+    from airflow_provider_ifp.training.track import track
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load", "track"]
+
+_HOMES = {
+    "load": "airflow_provider_ifp.training.loading",
+    "track": "airflow_provider_ifp.training.track",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that owns `name` at first touch (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

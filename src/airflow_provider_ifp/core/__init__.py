@@ -1,0 +1,1 @@
+"""Pure decisions and records: no Airflow, no MLflow, no files, no clock."""

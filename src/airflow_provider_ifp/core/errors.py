@@ -1,0 +1,80 @@
+"""The one tree of errors.
+
+A message says what is wrong, which one and where, what was expected against what was found, and what to do next.
+
+    IfpError
+    |-- PolicyError              a policy file, its keys and values
+    |-- DatasetError             a dataset: missing, empty, lacks a column, unreadable
+    |   `-- PredictionLogError   the prediction log
+    |-- ModelError               a model that cannot be saved, loaded, or answers what it must not
+    |-- DigestMismatchError      stored bytes are not those that were registered
+    |-- TrainingError            training failed; nothing was registered
+    |   |-- EntrypointError      the training function cannot be found or imported
+    |   |-- LossNotFiniteError   a metric became NaN or infinite (exit code 65: no retry helps)
+    |   `-- PreemptedError       the trainer asks to be started again (exit code 75)
+    |-- PromotionRefusedError    the lifecycle's rules do not allow this move
+    `-- RegistryError            the registry said no
+        |-- RegistryUnreachableError
+        |-- VersionNotFoundError
+        `-- LedgerConflictError  another writer took this event number; look again and decide again
+"""
+
+
+class IfpError(Exception):
+    """Whatever this provider raises on purpose."""
+
+
+class PolicyError(IfpError):
+    """A policy is wrong; the message names file, line and key."""
+
+
+class DatasetError(IfpError):
+    """A dataset is missing, empty, unreadable, or lacks a column."""
+
+
+class PredictionLogError(DatasetError):
+    """The prediction log is missing, empty where rows are needed, or unreadable."""
+
+
+class ModelError(IfpError):
+    """A model cannot be saved or loaded, or answers what it must not."""
+
+
+class DigestMismatchError(IfpError):
+    """The stored bytes are not those that were registered."""
+
+
+class TrainingError(IfpError):
+    """Training failed; nothing was registered."""
+
+
+class EntrypointError(TrainingError):
+    """The training function cannot be found or imported."""
+
+
+class LossNotFiniteError(TrainingError):
+    """A logged metric is NaN or infinite; the same training would end so again."""
+
+
+class PreemptedError(TrainingError):
+    """The trainer was preempted and asks to be started again."""
+
+
+class PromotionRefusedError(IfpError):
+    """The lifecycle's rules do not allow this move."""
+
+
+class RegistryError(IfpError):
+    """The registry refused or failed a call."""
+
+
+class RegistryUnreachableError(RegistryError):
+    """The registry does not answer."""
+
+
+class VersionNotFoundError(RegistryError):
+    """There is no such model version, or no version at that stage."""
+
+
+class LedgerConflictError(RegistryError):
+    """Another writer took this event number; read the ledger again and decide again."""

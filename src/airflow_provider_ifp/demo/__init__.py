@@ -1,0 +1,1 @@
+"""`ifp demo`: the loop on a year of real flights."""

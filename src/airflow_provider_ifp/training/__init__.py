@@ -1,0 +1,1 @@
+"""Training: the run that user code sees, the trainer process, registration. No Airflow."""
