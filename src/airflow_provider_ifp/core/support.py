@@ -1,0 +1,126 @@
+"""What the contract's policy can say and this release does not do yet.
+
+The Dag factory refuses such a policy with these lines. Nothing is accepted and then ignored.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy_monitor import MonitorSection
+from airflow_provider_ifp.core.policy_sections import SqlSource, TrainSection
+from airflow_provider_ifp.core.policy_trigger import AirflowDagJob, DriftCondition
+
+
+def unsupported(policy: Policy) -> list[str]:
+    """List what a Dag of this policy would need and this release lacks, as `key: why`, in a stable order.
+
+    >>> unsupported(Policy.from_json({"model": "fares", "cooldown": "48h"}))
+    ['cooldown: 2d is not kept yet; leave it at 0h']
+    """
+    return [
+        *_unsupported_timing(policy),
+        *_unsupported_data(policy),
+        *_unsupported_training(policy.train or TrainSection()),
+        *_unsupported_watch(policy.watch),
+        *_unsupported_trigger(policy),
+        *_unsupported_job(policy),
+        *_unsupported_gates(policy),
+    ]
+
+
+def _unsupported_timing(policy: Policy) -> Iterator[str]:
+    if policy.schedule == "on_drift":
+        yield "schedule: on_drift is not built yet; give a cron expression: each of its runs checks for drift"
+
+
+def _unsupported_data(policy: Policy) -> Iterator[str]:
+    data = policy.data
+    if isinstance(data.source, SqlSource):
+        yield "data.source: reading by conn_id is not built yet; give a Parquet dataset's path or URI"
+    if data.filter is not None:
+        yield "data.filter: is not applied yet; filter when the dataset is written"
+    if data.digest != "content":
+        yield "data.digest: manifest is not built yet; content is"
+
+
+def _unsupported_training(train: TrainSection) -> Iterator[str]:
+    if train.launcher != "local":
+        yield f"train.launcher: {train.launcher} is not built yet; local is"
+    if train.processes != 1:
+        yield f"train.processes: {train.processes} needs torchrun, which is not built yet; leave it at 1"
+    if train.environment is not None:
+        yield "train.environment: is not read yet; the build key holds every installed distribution"
+
+
+def _unsupported_watch(watch: MonitorSection) -> Iterator[str]:
+    methods, consecutive = watch.methods, watch.consecutive
+    if watch.baseline_window != "training":
+        yield "monitor.baseline_window: only training (what production was trained on) is built yet"
+    if not methods.psi.enabled:
+        yield "monitor.methods.psi: is the one method there is yet; it cannot be disabled"
+    if methods.psi.threshold == "auto":
+        yield "monitor.methods.psi.threshold: auto is not built yet; give a number such as 0.10"
+    for name in ("ks_test", "wasserstein", "js", "chi2"):
+        if getattr(methods, name).enabled:
+            yield f"monitor.methods.{name}: is not built yet; psi is (enabled: false keeps it for later)"
+    if watch.feature_groups:
+        yield "monitor.feature_groups: are not built yet; every feature is checked by itself"
+    if watch.segments:
+        yield "monitor.segments: are not checked yet"
+    if (consecutive.windows, consecutive.of_last) != (1, 1):
+        yield "monitor.consecutive: only {windows: 1, of_last: 1} is built yet"
+    if watch.unreadable != "fail":
+        yield "monitor.unreadable: skip is not built yet; fail is"
+
+
+def _unsupported_trigger(policy: Policy) -> Iterator[str]:
+    conditions = list(policy.trigger.leaves())
+    for kind in dict.fromkeys(leaf.type for leaf in conditions if not isinstance(leaf, DriftCondition)):
+        yield f"trigger: conditions of type {kind} are not built yet; drift is"
+    drift = policy.drift_conditions
+    for metric in dict.fromkeys(leaf.metric for leaf in drift if leaf.metric not in (None, "psi")):
+        yield f"trigger: the drift metric {metric} is not built yet; psi is"
+    if any(leaf.feature_group is not None for leaf in drift):
+        yield "trigger: feature_group is not built yet; leave it out"
+    if len(drift) > 1:
+        yield f"trigger: one drift condition is built yet, found {len(drift)}"
+    if policy.cooldown > timedelta(0):
+        yield f"cooldown: {policy.to_json()['cooldown']} is not kept yet; leave it at 0h"
+    if policy.budget is not None:
+        yield "budget: is not kept yet; leave it out"
+
+
+def _unsupported_job(policy: Policy) -> Iterator[str]:
+    job = policy.job
+    if job is None:
+        return
+    if not isinstance(job, AirflowDagJob):
+        yield f"job.type: {job.type} is not built yet; airflow_dag is"
+        return
+    if job.conn_id is not None:
+        yield "job.conn_id: starting a Dag of another Airflow is not built yet; leave it out"
+    if policy.train is None:
+        if policy.job_dag_id is None:
+            yield "job.dag_id: missing; without `train`, the Dag that a firing starts must be named"
+        return
+    if job.dag_id not in (None, policy.training_dag_id):
+        yield "job.dag_id: with `train`, a firing starts this policy's own Dag; leave it out"
+    if set(job.run_config) - {"auto_promote"}:
+        yield "job.run_config: this policy's own Dag takes none; put parameters under train.params"
+
+
+def _unsupported_gates(policy: Policy) -> Iterator[str]:
+    validation = policy.validation
+    if validation.slices:
+        yield "validation.slices: are not checked yet"
+    if validation.metrics:
+        yield "validation.metrics: own metrics are not built yet"
+    if validation.promote_on_pass == "shadow":  # noqa: S105 - a stage
+        yield "validation.promote_on_pass: shadow is not built yet; staging and production are"
+    if policy.shadow.mode != "off":
+        yield f"shadow.mode: {policy.shadow.mode} is not built yet; off is"
+    if policy.promotion.approval != "none":
+        yield f"promotion.approval: {policy.promotion.approval} is not built yet; none is"
+    if policy.notify:
+        yield "notify: is not built yet; validation.notify_on_fail is"
