@@ -1,0 +1,176 @@
+"""Run a trainer as a process of its own, and end its whole tree when told to."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import psutil
+
+from airflow_provider_ifp.core.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
+    from pathlib import Path
+
+_GRACE_SECONDS = 2.0
+"""Between SIGTERM and SIGKILL: Airflow kills the task itself 5 s after it asked it to stop."""
+
+_SECRETS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_LOOK_SECONDS = 0.5
+
+
+class Launcher(Protocol):
+    """Where a trainer runs."""
+
+    def run(
+        self,
+        spec: Path,
+        *,
+        seed: int,
+        timeout: timedelta | None,
+        on_line: Callable[[str], None],
+        on_pause: Callable[[], None],
+    ) -> int:
+        """Run the trainer to its end; returns its exit code."""
+
+    def kill(self) -> None:
+        """End the trainer and all that it started."""
+
+
+class LocalLauncher:
+    """The trainer as a child of this process, in a session of its own."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(
+        self,
+        spec: Path,
+        *,
+        seed: int,
+        timeout: timedelta | None = None,
+        on_line: Callable[[str], None],
+        on_pause: Callable[[], None],
+    ) -> int:
+        """Run the trainer to its end.
+
+        Args:
+            spec: The spec's file.
+            seed: Fixes Python's hash seed, which only the environment of a new process can.
+            timeout: After this the trainer is killed.
+            on_line: Gets each line that the trainer prints.
+            on_pause: Called about twice a second, to forward metrics.
+
+        Returns:
+            The exit code; negative: the signal that ended it.
+
+        Raises:
+            TrainingError: it took longer than `timeout`.
+        """
+        command = [sys.executable, "-m", "airflow_provider_ifp.training.trainer", str(spec)]
+        deadline = time.monotonic() + timeout.total_seconds() if timeout else None
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=trainer_environment(os.environ, seed),
+            start_new_session=True,
+        )
+        try:
+            self._follow(on_line, on_pause, deadline)
+            return self._process.wait()
+        finally:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the trainer and all that it started: SIGTERM, then SIGKILL after two seconds."""
+        process = self._process
+        if process is not None:
+            end_tree(process.pid)
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+    def _follow(
+        self, on_line: Callable[[str], None], on_pause: Callable[[], None], deadline: float | None
+    ) -> None:
+        process = self._process
+        if process is None or process.stdout is None:
+            return
+        pipe, rest = process.stdout.fileno(), b""
+        os.set_blocking(pipe, False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            while True:
+                chunk = os.read(pipe, 65536) if selector.select(_LOOK_SECONDS) else None
+                if chunk:
+                    *lines, rest = (rest + chunk).split(b"\n")
+                    for line in lines:
+                        on_line(line.decode(errors="replace"))
+                on_pause()
+                # A grandchild may hold the pipe open: the trainer's own end is what counts.
+                if chunk == b"" or (chunk is None and process.poll() is not None):
+                    break
+                if deadline is not None and time.monotonic() > deadline:
+                    raise TrainingError("training took longer than train.timeout allows, and was killed")
+        if rest:
+            on_line(rest.decode(errors="replace"))
+
+
+def trainer_environment(environment: Mapping[str, str], seed: int) -> dict[str, str]:
+    """This process's environment without the registry's credentials, and with what makes training repeatable."""
+    kept = {key: value for key, value in environment.items() if key not in _SECRETS}
+    return {
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        **kept,
+        "PYTHONHASHSEED": str(seed % 2**32),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def end_tree(pid: int) -> None:
+    """End a process that leads a session of its own, and every process that descends from it."""
+    members = _tree(pid)
+    _signal(members, signal.SIGTERM)
+    _, alive = psutil.wait_procs(members, timeout=_GRACE_SECONDS)
+    # Asked again: a process may have started another one meanwhile.
+    alive += [process for process in _tree(pid) if process not in alive]
+    _signal(alive, signal.SIGKILL)
+    psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    try:
+        root = psutil.Process(pid)
+        members = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        members = []
+    return members + [process for process in _session(pid) if process not in members]
+
+
+def _session(leader: int) -> list[psutil.Process]:
+    """What still lives of the session, orphans included: their parent is gone, their session is not."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
+            continue
+    return found
+
+
+def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue

@@ -1,0 +1,105 @@
+"""The promotion ledger: decide in `core.lifecycle`, write the event once, project it on to the aliases.
+
+Writing the event is the commit. A crash after it leaves stale aliases, which the next look repairs; a crash
+before it leaves nothing. Two writers at once: one gets the event number, the other looks and decides again.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from airflow_provider_ifp.core.errors import LedgerConflictError, VersionNotFoundError
+from airflow_provider_ifp.core.lifecycle import STAGES, Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.core.lifecycle import Event
+
+log = logging.getLogger(__name__)
+
+_TRIES = 20
+"""Writers that may pass us before we give up: each conflict means that another event was written."""
+
+
+def read_ledger(registry: Registry, model: str) -> Ledger:
+    """The model's ledger as it is now, its chain verified."""
+    return Ledger(model, registry.events(model))
+
+
+def record(registry: Registry, model: str, plan: Callable[[Ledger], Event]) -> Event:
+    """Decide on the newest ledger and write the answer; again if another writer came first.
+
+    Args:
+        registry: Where the ledger is.
+        model: Name of the registered model.
+        plan: The decision; it sees the ledger and returns the next event, or one that is there already (the
+            retry of an attempt that got through), or raises `PromotionRefusedError`.
+
+    Returns:
+        The event as it stands in the ledger.
+
+    Raises:
+        PromotionRefusedError: `plan` refused.
+        LedgerConflictError: other writers came first too many times.
+    """
+    for _ in range(_TRIES):
+        ledger = read_ledger(registry, model)
+        event = plan(ledger)
+        if event not in ledger.events:
+            try:
+                registry.append_event(model, event)
+            except LedgerConflictError:
+                continue
+        project(registry, model)
+        return event
+    raise LedgerConflictError(f"{model}: {_TRIES} other writers came first; try again when they are done")
+
+
+def project(registry: Registry, model: str) -> Ledger:
+    """Make the aliases say what the ledger says; an alias moved by hand is named in the log and put back."""
+    ledger = read_ledger(registry, model)
+    while ledger.events:
+        held = registry.aliases(model)
+        if held == ledger.stages:
+            break
+        _warn_of_moves_by_hand(ledger, held)
+        registry.project(model, ledger.stages)
+        # Another writer may have gone on meanwhile, and our older aliases would hide what it wrote.
+        written, ledger = len(ledger.events), read_ledger(registry, model)
+        if len(ledger.events) == written:
+            break
+    return ledger
+
+
+def _warn_of_moves_by_hand(ledger: Ledger, held: Mapping[str, str]) -> None:
+    """Stale aliases of a crash are what the ledger said one event ago; anything else was moved by hand."""
+    before = Ledger(ledger.model, ledger.events[:-1]).stages
+    for stage in STAGES:
+        if held.get(stage) not in {ledger.stages.get(stage), before.get(stage)}:
+            log.warning(
+                "%s: alias %s was moved by hand to %s; the ledger says %s, and it is put back",
+                ledger.model, stage, held.get(stage, "nothing"), ledger.stages.get(stage, "nothing"),
+            )  # fmt: skip
+
+
+def resolve(registry: Registry, model: str, version: str) -> ModelVersion:
+    """One version by number, or the version at a stage by `@production`, `@staging`, `@shadow`.
+
+    Raises:
+        VersionNotFoundError: no such version, or nothing at that stage.
+    """
+    if not version.startswith("@"):
+        return registry.version(model, version)
+    stage = version[1:]
+    held = read_ledger(registry, model).stages
+    number = held.get(stage)  # type: ignore[call-overload]
+    if number is None:
+        there = ", ".join(f"@{name} is version {held[name]}" for name in STAGES if name in held) or "all are empty"
+        raise VersionNotFoundError(
+            f"{model} has no version at {version} (stages: @staging, @shadow, @production; {there}) "
+            f"in {registry.uri}"
+        )
+    return registry.version(model, number)

@@ -1,0 +1,120 @@
+"""The in-memory double of the registry: same promises, one process, nothing stored.
+
+Part of the package so that users can test their own Dags and gates against it; the suite in
+`tests/integration/test_registry_contract.py` runs on this and on a real MLflow server.
+"""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from airflow_provider_ifp.adapters.registry import ModelVersion
+from airflow_provider_ifp.core.errors import LedgerConflictError, RegistryError, VersionNotFoundError
+from airflow_provider_ifp.core.lifecycle import Event, verify_chain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_ifp.adapters.registry import Measurement
+    from airflow_provider_ifp.core.lifecycle import Stage
+
+
+class MemoryRegistry:
+    """A `Registry` that lives as long as this object."""
+
+    uri = "memory:"
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._numbers = itertools.count(1)
+        self._store = tempfile.TemporaryDirectory(prefix="ifp-memory-registry-")
+        self._versions: dict[str, list[ModelVersion]] = defaultdict(list)
+        self._ledgers: dict[str, dict[int, Event]] = defaultdict(dict)
+        self._aliases: dict[str, dict[str, str]] = defaultdict(dict)
+        self._files: dict[tuple[str, str], bytes] = {}
+        self.runs: dict[str, dict[str, str]] = {}
+        self.params: dict[str, dict[str, str]] = defaultdict(dict)
+        self.metrics: dict[str, list[Measurement]] = defaultdict(list)
+
+    def close(self) -> None:
+        """Remove the stored model files."""
+        self._store.cleanup()
+
+    def start_run(self, model: str, *, name: str, tags: Mapping[str, str]) -> str:
+        run_id = f"run-{next(self._numbers)}"
+        self.runs[run_id] = {**tags, "model": model, "name": name, "status": "RUNNING"}
+        return run_id
+
+    def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        for key, value in params.items():
+            if self.params[run_id].setdefault(key, value) != value:
+                raise RegistryError(f"run {run_id}: param {key!r} is {self.params[run_id][key]!r} already")
+
+    def log_metrics(self, run_id: str, measurements: Sequence[Measurement]) -> None:
+        self.metrics[run_id] += measurements
+
+    def finish_run(self, run_id: str, status: str) -> None:
+        self.runs[run_id]["status"] = status
+
+    def put_file(self, run_id: str, path: str, content: bytes) -> None:
+        self._files[run_id, path] = content
+
+    def get_file(self, run_id: str, path: str) -> bytes | None:
+        return self._files.get((run_id, path))
+
+    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> str:
+        target = Path(self._store.name, f"{model}-{next(self._numbers)}")
+        shutil.copytree(folder, target)
+        return str(target)
+
+    def create_version(
+        self, model: str, *, run_id: str, source: str, tags: Mapping[str, str], nonce: str
+    ) -> ModelVersion:
+        with self._lock:
+            for entry in self._versions[model]:
+                if entry.tags["ifp.nonce"] == nonce:
+                    return entry
+            made = ModelVersion(
+                model=model,
+                version=str(len(self._versions[model]) + 1),
+                run_id=run_id,
+                source=source,
+                created=int(time.time() * 1000),
+                tags={**tags, "ifp.nonce": nonce},
+            )
+            self._versions[model].append(made)
+            return made
+
+    def versions(self, model: str) -> tuple[ModelVersion, ...]:
+        return tuple(self._versions.get(model, ()))
+
+    def version(self, model: str, version: str) -> ModelVersion:
+        for entry in self.versions(model):
+            if entry.version == version:
+                return entry
+        known = ", ".join(entry.version for entry in self.versions(model)) or "none"
+        raise VersionNotFoundError(f"{model} has no version {version!r} at {self.uri}; its versions: {known}")
+
+    def download(self, version: ModelVersion, folder: Path) -> None:
+        shutil.copytree(version.source, folder, dirs_exist_ok=True)
+
+    def events(self, model: str) -> tuple[Event, ...]:
+        return verify_chain(model, self._ledgers[model].values())
+
+    def append_event(self, model: str, event: Event) -> None:
+        with self._lock:
+            if self._ledgers[model].setdefault(event.number, event) != event:
+                raise LedgerConflictError(f"{model}: another writer took ledger event {event.number}")
+
+    def aliases(self, model: str) -> dict[str, str]:
+        return dict(self._aliases[model])
+
+    def project(self, model: str, stages: Mapping[Stage, str]) -> None:
+        self._aliases[model] = dict(stages)

@@ -1,0 +1,316 @@
+"""The registry on MLflow: an HTTP server, or a database URI such as `sqlite:///mlflow.db`.
+
+What is relied on (measured on MLflow 3.17, see each place): `log_param` is write-once, so it serves as
+compare-and-set; `create_experiment` has unique names, so it elects one ledger per model; alias calls are last
+writer wins, so aliases are only a projection of the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModelStatus, Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    RESOURCE_ALREADY_EXISTS,
+    RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
+)
+from mlflow.tracking import get_tracking_uri
+
+from airflow_provider_ifp.adapters.registry import ModelVersion
+from airflow_provider_ifp.core.errors import (
+    LedgerConflictError,
+    RegistryError,
+    RegistryUnreachableError,
+    VersionNotFoundError,
+)
+from airflow_provider_ifp.core.lifecycle import STAGES, Event, verify_chain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from airflow_provider_ifp.adapters.registry import Measurement
+    from airflow_provider_ifp.core.lifecycle import Stage
+
+LEDGER = "ifp-ledger"
+_EVENT = "event."
+_EVENT_LIMIT = 6000  # past this MLflow cuts a param silently
+_REACH_SECONDS = 10
+_BATCH = 1000  # MLflow's limit of metrics in one log_batch call
+
+
+class MlflowRegistry:
+    """A `Registry` on one MLflow tracking URI.
+
+    Args:
+        uri: Tracking URI; None: `MLFLOW_TRACKING_URI`, else MLflow's own default.
+        username: For the server's basic auth; None: `MLFLOW_TRACKING_USERNAME`.
+        password: Likewise.
+
+    Raises:
+        RegistryUnreachableError: the server does not answer, or refuses these credentials.
+    """
+
+    def __init__(self, uri: str | None = None, username: str | None = None, password: str | None = None) -> None:
+        if username:
+            # MLflow reads credentials from the environment alone; they stand in no URI, argument or log.
+            os.environ["MLFLOW_TRACKING_USERNAME"] = username
+            os.environ["MLFLOW_TRACKING_PASSWORD"] = password or ""
+        self.uri = uri or get_tracking_uri()
+        _require_answer(self.uri)
+        with _translated(self.uri):
+            self._client = MlflowClient(self.uri, self.uri)
+        self._ledger_runs: dict[str, str] = {}
+
+    def start_run(self, model: str, *, name: str, tags: Mapping[str, str]) -> str:
+        with _translated(self.uri):
+            experiment = self._experiment(model)
+            return str(self._client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
+
+    def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        with _translated(self.uri):
+            self._client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
+
+    def log_metrics(self, run_id: str, measurements: Sequence[Measurement]) -> None:
+        metrics = [Metric(m.key, m.value, m.time, m.step) for m in measurements]
+        with _translated(self.uri):
+            for start in range(0, len(metrics), _BATCH):
+                self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+    def finish_run(self, run_id: str, status: str) -> None:
+        with _translated(self.uri):
+            self._client.set_terminated(run_id, status)
+
+    def put_file(self, run_id: str, path: str, content: bytes) -> None:
+        folder, _, name = path.rpartition("/")
+        with tempfile.TemporaryDirectory(prefix="ifp-") as scratch, _translated(self.uri):
+            local = Path(scratch, name)
+            local.write_bytes(content)
+            self._client.log_artifact(run_id, str(local), folder or None)
+
+    def get_file(self, run_id: str, path: str) -> bytes | None:
+        folder = path.rpartition("/")[0]
+        with tempfile.TemporaryDirectory(prefix="ifp-") as scratch, _translated(self.uri):
+            # Asked first, since a download of a missing path may give an empty folder and no error.
+            if path not in {entry.path for entry in self._client.list_artifacts(run_id, folder or None)}:
+                return None
+            return Path(self._client.download_artifacts(run_id, path, scratch)).read_bytes()
+
+    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> str:
+        with _translated(self.uri):
+            logged = self._client.create_logged_model(
+                self._experiment(model),
+                name=model,
+                source_run_id=run_id,
+                tags={"ifp.content_digest": content_digest},
+            )
+            self._client.log_model_artifacts(logged.model_id, str(folder))
+            ready = self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
+            return str(ready.artifact_location)
+
+    def create_version(
+        self, model: str, *, run_id: str, source: str, tags: Mapping[str, str], nonce: str
+    ) -> ModelVersion:
+        if made := self._with_nonce(model, nonce):
+            return made
+        with _translated(self.uri):
+            try:
+                self._client.create_registered_model(model)
+            except MlflowException as error:
+                if error.error_code != _name(RESOURCE_ALREADY_EXISTS):
+                    raise
+            self._client.create_model_version(
+                model, source=source, run_id=run_id, tags={**tags, "ifp.nonce": nonce}
+            )
+        # MLflow's client repeats a POST whose answer it lost: one call can make several versions.
+        made = self._with_nonce(model, nonce)
+        if made is None:
+            raise RegistryError(f"{model}: MLflow at {self.uri} lost the version it had just created; try again")
+        return made
+
+    def _with_nonce(self, model: str, nonce: str) -> ModelVersion | None:
+        return next((entry for entry in self.versions(model) if entry.tags.get("ifp.nonce") == nonce), None)
+
+    def versions(self, model: str) -> tuple[ModelVersion, ...]:
+        with _translated(self.uri):
+            found, token = [], None
+            while True:
+                page = self._client.search_model_versions(f"name='{model}'", page_token=token)
+                found += [_version(entry) for entry in page]
+                token = page.token
+                if not token:
+                    return tuple(sorted(found, key=lambda entry: int(entry.version)))
+
+    def version(self, model: str, version: str) -> ModelVersion:
+        try:
+            with _translated(self.uri):
+                return _version(self._client.get_model_version(model, version))
+        except VersionNotFoundError:
+            known = ", ".join(entry.version for entry in self.versions(model)) or "none"
+            raise VersionNotFoundError(
+                f"{model} has no version {version!r} at {self.uri}; its versions: {known}"
+            ) from None
+
+    def download(self, version: ModelVersion, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="ifp-", dir=folder.parent) as scratch, _translated(self.uri):
+            got = Path(download_artifacts(artifact_uri=version.source, dst_path=scratch, tracking_uri=self.uri))
+            for entry in got.iterdir():
+                entry.rename(folder / entry.name)
+
+    def events(self, model: str) -> tuple[Event, ...]:
+        run_id = self._ledger_run(model, create=False)
+        if run_id is None:
+            return ()
+        with _translated(self.uri):
+            params = self._client.get_run(run_id).data.params
+        records = (json.loads(value) for key, value in params.items() if key.startswith(_EVENT))
+        return verify_chain(model, (Event.from_json(record) for record in records))
+
+    def append_event(self, model: str, event: Event) -> None:
+        value = json.dumps(event.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        if len(value) >= _EVENT_LIMIT:
+            raise RegistryError(
+                f"{model}: ledger event {event.number} has {len(value)} characters, more than {_EVENT_LIMIT}; "
+                "shorten its reason"
+            )
+        run_id = self._ledger_run(model, create=True)
+        key = f"{_EVENT}{event.number:07d}"
+        with _translated(self.uri):
+            try:
+                self._client.log_param(run_id, key, value)
+            except MlflowException as error:
+                if error.error_code != _name(INVALID_PARAMETER_VALUE):
+                    raise
+                if self._client.get_run(run_id).data.params.get(key) == value:
+                    return
+                raise LedgerConflictError(
+                    f"{model}: another writer took ledger event {event.number}"
+                ) from error
+
+    def aliases(self, model: str) -> dict[str, str]:
+        with _translated(self.uri):
+            try:
+                held = self._client.get_registered_model(model).aliases
+            except MlflowException as error:
+                if error.error_code == _name(RESOURCE_DOES_NOT_EXIST):
+                    return {}
+                raise
+        return {stage: str(version) for stage, version in held.items() if stage in STAGES}
+
+    def project(self, model: str, stages: Mapping[Stage, str]) -> None:
+        held = self.aliases(model)
+        with _translated(self.uri):
+            # New pointers first: a reader that polls never sees production empty during a move.
+            for stage, version in stages.items():
+                if held.get(stage) != version:
+                    self._set_alias(model, stage, version)
+            for stage in held.keys() - stages.keys():
+                self._client.delete_registered_model_alias(model, stage)
+
+    def _set_alias(self, model: str, stage: str, version: str) -> None:
+        try:
+            self._client.set_registered_model_alias(model, stage, version)
+        except MlflowException:
+            # The first setting of an alias by two clients at once violates a UNIQUE constraint in one of them.
+            self._client.set_registered_model_alias(model, stage, version)
+
+    def _experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(name))
+        except MlflowException as error:
+            found = self._client.get_experiment_by_name(name)
+            if error.error_code != _name(RESOURCE_ALREADY_EXISTS) or found is None:
+                raise
+            return str(found.experiment_id)
+
+    def _ledger_run(self, model: str, *, create: bool) -> str | None:
+        """The run whose params are the ledger: the one that the genesis experiment's tag elected."""
+        if model in self._ledger_runs:
+            return self._ledger_runs[model]
+        genesis = f"{LEDGER}/{model}/genesis"
+        with _translated(self.uri):
+            elected = self._client.get_experiment_by_name(genesis)
+            if elected is None and not create:
+                return None
+            if elected is None:
+                # Creating runs is no compare-and-set; experiment names are unique, and tags come with creation.
+                mine = self._client.create_run(
+                    self._experiment(f"{LEDGER}/{model}"), run_name=f"{model} promotion ledger"
+                ).info.run_id
+                try:
+                    self._client.create_experiment(genesis, tags={"ifp.ledger_run": mine})
+                except MlflowException as error:
+                    if error.error_code != _name(RESOURCE_ALREADY_EXISTS):
+                        raise
+                    self._client.delete_run(mine)
+                elected = self._client.get_experiment_by_name(genesis)
+        if elected is None or "ifp.ledger_run" not in elected.tags:
+            raise RegistryError(
+                f"{model}: experiment {genesis!r} at {self.uri} has no tag 'ifp.ledger_run', so its promotion "
+                "ledger cannot be found; restore that experiment"
+            )
+        self._ledger_runs[model] = str(elected.tags["ifp.ledger_run"])
+        return self._ledger_runs[model]
+
+
+def _version(entry: Any) -> ModelVersion:
+    return ModelVersion(
+        model=entry.name,
+        version=str(entry.version),
+        run_id=str(entry.run_id or ""),
+        source=str(entry.source),
+        created=int(entry.creation_timestamp),
+        tags=dict(entry.tags),
+    )
+
+
+def _name(code: int) -> str:
+    return str(ErrorCode.Name(code))
+
+
+def _require_answer(uri: str) -> None:
+    """Ask the server once, briefly: MLflow's own client would repeat a refused connection for minutes."""
+    if urlsplit(uri).scheme not in {"http", "https"}:
+        return
+    try:
+        answer = requests.get(f"{uri.rstrip('/')}/health", timeout=_REACH_SECONDS)
+    except requests.RequestException as error:
+        raise RegistryUnreachableError(
+            f"MLflow at {uri} does not answer ({type(error).__name__}); start it, or mend the connection "
+            "'ifp_default' or MLFLOW_TRACKING_URI"
+        ) from error
+    if answer.status_code in {401, 403}:
+        raise RegistryUnreachableError(
+            f"MLflow at {uri} refuses these credentials (HTTP {answer.status_code}); set login and password of "
+            "the Airflow connection, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        )
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    """Turn MLflow's and requests' exceptions into ours, in this one place."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code == _name(RESOURCE_DOES_NOT_EXIST):
+            raise VersionNotFoundError(f"MLflow at {uri}: {error}") from error
+        if isinstance(error.__cause__, requests.RequestException) or "Max retries exceeded" in str(error):
+            raise RegistryUnreachableError(f"MLflow at {uri} stopped answering: {error}") from error
+        raise RegistryError(f"MLflow at {uri}: {error}") from error
+    except (requests.RequestException, ConnectionError) as error:
+        raise RegistryUnreachableError(f"MLflow at {uri} stopped answering: {error}") from error

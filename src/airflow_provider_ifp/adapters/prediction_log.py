@@ -1,0 +1,235 @@
+"""The prediction log: what was asked, what was answered, when, by which version (contract, section 5).
+
+    <root>/model=<model>/stage=<stage>/date=2013-03-01/hour=05/part-<digest>.parquet
+
+Readers list the folders of a window's days and hours and open nothing else. Files appear whole: those being
+written have names that begin with a dot, and readers leave such names alone.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from airflow_provider_ifp.adapters.datasets import require_columns
+from airflow_provider_ifp.adapters.prediction_rows import TS_TYPE, conform_rows
+from airflow_provider_ifp.adapters.scanning import first_line, scan_batches, window_filter
+from airflow_provider_ifp.adapters.storage import resolve_uri, write_atomically
+from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
+from airflow_provider_ifp.core.windows import Window
+
+STAGES = ("production", "shadow", "replay")
+_MODEL = re.compile(r"[A-Za-z0-9_-]+")
+_HOUR_US = 3_600_000_000
+
+
+def write_predictions(root: str, model: str, stage: str, table: pa.Table) -> list[str]:
+    """Write rows to the log, one file for each hour of request time.
+
+    A file is named by its bytes: writing the same rows again replaces the same files.
+
+    Args:
+        root: Path or URI of the log.
+        model: The registered model.
+        stage: `production`, `shadow` or `replay`.
+        table: Columns `request_id`, `row`, `ts` (a timestamp with a zone), `model_version`, `features`
+            (struct), `prediction` (number, list of numbers, or text); optionally `score`, `compute_us`,
+            `e2e_us`, `batch_rows`, `status`, written as null where they are missing.
+
+    Returns:
+        The paths written, sorted.
+
+    Raises:
+        PredictionLogError: A column missing, unknown or of another type, a null where a value is needed, an
+            unknown stage.
+    """
+    filesystem, folder = _locate(root, model, stage)
+    rows = conform_rows(table)
+    hours = np.floor_divide(rows["ts"].cast(pa.int64()).to_numpy(), _HOUR_US)
+    order = np.argsort(hours, kind="stable")
+    rows = rows.take(pa.array(order)).combine_chunks()
+    distinct, starts = np.unique(hours[order], return_index=True)
+    paths = []
+    for hour, (start, end) in zip(distinct, pairwise([*starts, rows.num_rows]), strict=True):
+        time = datetime.fromtimestamp(int(hour) * 3600, UTC)
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows.slice(start, end - start), sink)
+        content = sink.getvalue().to_pybytes()
+        name = f"part-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
+        path = f"{folder}/date={time:%Y-%m-%d}/hour={time:%H}/{name}"
+        write_atomically(filesystem, path, content)
+        paths.append(path)
+    return sorted(paths)
+
+
+def iter_batches(
+    root: str,
+    model: str,
+    stage: str,
+    window: Window,
+    columns: Sequence[str],
+    *,
+    log_columns: Sequence[str] = (),
+) -> Iterator[pa.RecordBatch]:
+    """Stream the rows of a window, flat: only what was asked for is decoded.
+
+    Args:
+        root: Path or URI of the log.
+        model: The registered model.
+        stage: `production`, `shadow` or `replay`.
+        window: Half-open window of request time.
+        columns: Features, the fields of the log's `features`.
+        log_columns: Columns of the log itself, such as `prediction`.
+
+    Yields:
+        Batches with at least one row: `columns`, then `log_columns`. A feature that the newest file has and
+        an older one has not is null in the older one's rows. None at all where the window has no rows;
+        `describe_search` says where was looked.
+
+    Raises:
+        PredictionLogError: No log of this model, a feature or column that it does not have, a damaged file.
+    """
+    files = _list_window(root, model, stage, window)
+    if not files:
+        return
+    filesystem, folder = _locate(root, model, stage)
+    schema = _read_schema(filesystem, files[-1])
+    projection = _project(schema, columns, log_columns, files[-1])
+    dataset = _open(files, _narrow(schema, columns, log_columns), filesystem)
+    within = window_filter("ts", TS_TYPE, window)
+    yield from scan_batches(
+        dataset, columns=projection, within=within, where=folder, error_type=PredictionLogError
+    )
+
+
+def read_log(
+    root: str,
+    model: str,
+    stage: str,
+    window: Window,
+    columns: Sequence[str],
+    *,
+    log_columns: Sequence[str] = (),
+) -> pa.Table:
+    """Read the rows of a window into one table; arguments and errors as `iter_batches`.
+
+    Returns:
+        The rows in order of files, which is that of hours. Without a row the columns are there, of null type.
+    """
+    batches = list(iter_batches(root, model, stage, window, columns, log_columns=log_columns))
+    if batches:
+        return pa.Table.from_batches(batches)
+    return pa.table({name: pa.nulls(0) for name in (*columns, *log_columns)})
+
+
+def describe_search(root: str, model: str, stage: str, window: Window) -> str:
+    """Say where a window's rows were looked for, and which days there are: for messages when none was found.
+
+    Raises:
+        PredictionLogError: No log of this model.
+    """
+    filesystem, folder = _locate(root, model, stage)
+    days = sorted(_list_days(filesystem, folder, root, model))
+    found = f"the days there are {days[0]} to {days[-1]}" if days else "no day is there"
+    return f"{folder} in the window {window}; {found}"
+
+
+def _locate(root: str, model: str, stage: str) -> tuple[fs.FileSystem, str]:
+    if not _MODEL.fullmatch(model):
+        raise PredictionLogError(f"prediction log: model {model!r}: expected letters, digits, _ and - only")
+    if stage not in STAGES:
+        raise PredictionLogError(f"prediction log: stage {stage!r}: expected one of {', '.join(STAGES)}")
+    try:
+        filesystem, path = resolve_uri(root)
+    except DatasetError as error:
+        raise PredictionLogError(f"prediction log: {error}") from None
+    return filesystem, f"{path}/model={model}/stage={stage}"
+
+
+def _list_window(root: str, model: str, stage: str, window: Window) -> list[str]:
+    """List the files of the hours that the window touches: one listing for the days, one for each day."""
+    filesystem, folder = _locate(root, model, stage)
+    last = window.end - timedelta(microseconds=1)
+    first_hour = None if window.start is None else f"{window.start:%Y-%m-%d/%H}"
+    last_hour = f"{last:%Y-%m-%d/%H}"
+    files = []
+    for day, place in sorted(_list_days(filesystem, folder, root, model).items()):
+        if day > last.date() or (window.start is not None and day < window.start.date()):
+            continue
+        for info in filesystem.get_file_info(fs.FileSelector(place, recursive=True)):
+            hour = re.search(r"/hour=(\d\d)/", info.path)
+            if hour is None or info.type != fs.FileType.File or not info.path.endswith(".parquet"):
+                continue
+            at = f"{day.isoformat()}/{hour[1]}"
+            hidden = info.base_name.startswith((".", "_"))
+            if not hidden and (first_hour is None or first_hour <= at) and at <= last_hour:
+                files.append(info.path)
+    return sorted(files)
+
+
+def _list_days(filesystem: fs.FileSystem, folder: str, root: str, model: str) -> dict[date, str]:
+    """Find the day folders of a stage; a model that has a log but nothing at this stage has none."""
+    parent = folder.rpartition("/")[0]
+    try:
+        if filesystem.get_file_info(parent).type != fs.FileType.Directory:
+            raise PredictionLogError(
+                f"prediction log: {root} has no folder model={model} (looked for {parent}); let serving "
+                "write there, or name the log's root in monitor.predictions (else [ifp] predictions)"
+            )
+        infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    except OSError as error:
+        raise PredictionLogError(f"prediction log: {parent} cannot be listed: {first_line(error)}") from None
+    days = {}
+    for info in infos:
+        day = re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", info.base_name)
+        if day is not None and info.type == fs.FileType.Directory:
+            days[date.fromisoformat(day[1])] = info.path
+    return days
+
+
+def _read_schema(filesystem: fs.FileSystem, path: str) -> pa.Schema:
+    """Take the types from one file: looking into each of hundreds would cost more than reading them."""
+    try:
+        return pq.read_schema(path, filesystem=filesystem)
+    except (pa.ArrowException, OSError) as error:
+        raise PredictionLogError(
+            f"prediction log: {path} cannot be read: {first_line(error)}; restore or remove that file"
+        ) from None
+
+
+def _project(
+    schema: pa.Schema, columns: Sequence[str], log_columns: Sequence[str], path: str
+) -> dict[str, pc.Expression]:
+    if both := sorted(set(columns) & set(log_columns)):
+        raise PredictionLogError(f"prediction log: {both[0]!r} is asked for as a feature and as a log column")
+    try:
+        require_columns(pa.schema(schema.field("features").type.fields), columns, f"features of {path}")
+        require_columns(schema, log_columns, path)
+    except (KeyError, DatasetError) as error:
+        raise PredictionLogError(f"prediction log: {error.args[0]}") from None
+    return {name: ds.field("features", name) for name in columns} | {
+        name: ds.field(name) for name in log_columns
+    }
+
+
+def _narrow(schema: pa.Schema, columns: Sequence[str], log_columns: Sequence[str]) -> pa.Schema:
+    """Keep the fields that are read, so that files may differ in all others."""
+    struct = schema.field("features").type
+    features = pa.struct([struct.field(name) for name in columns])
+    kept = [pa.field("ts", TS_TYPE), *(schema.field(name) for name in log_columns if name != "ts")]
+    return pa.schema([*kept, pa.field("features", features)] if columns else kept)
+
+
+def _open(files: Sequence[str], schema: pa.Schema, filesystem: fs.FileSystem) -> ds.Dataset:
+    """Make a dataset of the files without looking into any of them."""
+    return ds.FileSystemDataset.from_paths(
+        list(files), schema=schema, format=ds.ParquetFileFormat(), filesystem=filesystem
+    )

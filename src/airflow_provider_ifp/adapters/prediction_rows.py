@@ -1,0 +1,89 @@
+"""The rows of the prediction log: its columns and their types (contract, section 5)."""
+
+import numpy as np
+import pyarrow as pa
+
+from airflow_provider_ifp.adapters.scanning import first_line
+from airflow_provider_ifp.core.errors import PredictionLogError
+
+SCHEMA_VERSION = 1
+TS_TYPE = pa.timestamp("us", "UTC")
+# The columns whose type is always the same. `features`, `prediction` and `score` take theirs from the model.
+_FIXED = {
+    "request_id": pa.string(),
+    "row": pa.int32(),
+    "ts": TS_TYPE,
+    "model_version": pa.string(),
+    "compute_us": pa.int32(),
+    "e2e_us": pa.int32(),
+    "batch_rows": pa.int32(),
+    "status": pa.int16(),
+    "schema_version": pa.int16(),
+}
+_COLUMNS = (
+    *("request_id", "row", "ts", "model_version", "features", "prediction", "score"),
+    *("compute_us", "e2e_us", "batch_rows", "status", "schema_version"),
+)
+_REQUIRED = ("request_id", "row", "ts", "model_version", "features", "prediction")
+_NEVER_NULL = ("request_id", "row", "ts", "model_version", "features")
+
+
+def conform_rows(table: pa.Table) -> pa.Table:
+    """Bring a table to the log's columns and types.
+
+    Columns that may be missing (`score`, timings, `status`) come back as null; `schema_version` is written
+    here.
+
+    Raises:
+        PredictionLogError: A column missing, unknown or of another type, or a null where a value is needed.
+    """
+    if unknown := [name for name in table.column_names if name not in _COLUMNS]:
+        raise PredictionLogError(
+            f"prediction log: unknown column {unknown[0]!r}; the log has {', '.join(_COLUMNS)}"
+        )
+    if missing := [name for name in _REQUIRED if name not in table.column_names]:
+        raise PredictionLogError(f"prediction log: no column {missing[0]!r}; it needs {', '.join(_REQUIRED)}")
+    for name in _NEVER_NULL:
+        if nulls := table[name].null_count:
+            raise PredictionLogError(f"prediction log: {nulls:,} of {table.num_rows:,} {name} are null")
+    columns = {name: _conform_column(table, name) for name in _COLUMNS}
+    return pa.table(columns)
+
+
+def _conform_column(table: pa.Table, name: str) -> pa.ChunkedArray:
+    wanted = _FIXED.get(name)
+    if name == "schema_version":
+        return pa.chunked_array([pa.array(np.full(table.num_rows, SCHEMA_VERSION), wanted)])
+    if name not in table.column_names:
+        return pa.chunked_array([pa.nulls(table.num_rows, wanted or pa.float64())])
+    found = table[name].type
+    wanted = wanted or _model_type(name, found)
+    if name == "ts" and (not pa.types.is_timestamp(found) or found.tz is None):
+        raise PredictionLogError(
+            f"prediction log: ts is {found}, expected a timestamp with a zone; "
+            "pyarrow.compute.assume_timezone(ts, 'UTC') adds it"
+        )
+    try:
+        return table[name].cast(wanted)
+    except pa.ArrowException as error:
+        raise PredictionLogError(
+            f"prediction log: {name} is {found}, expected {wanted}: {first_line(error)}"
+        ) from None
+
+
+def _model_type(name: str, found: pa.DataType) -> pa.DataType:
+    types = pa.types
+    if name == "features":
+        if types.is_struct(found) and found.num_fields:
+            return found
+        raise PredictionLogError(
+            f"prediction log: features is {found}, expected a struct with a field for each"
+        )
+    if types.is_integer(found) or types.is_floating(found):
+        return pa.float64()
+    if types.is_list(found) or types.is_large_list(found) or types.is_fixed_size_list(found):
+        return pa.list_(pa.float64())
+    if name == "prediction" and (types.is_string(found) or types.is_large_string(found)):
+        return pa.string()
+    text = ", or text" if name == "prediction" else ""
+    raise PredictionLogError(f"prediction log: {name} is {found}, expected a number, a list of numbers{text}")

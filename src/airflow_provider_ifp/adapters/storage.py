@@ -1,0 +1,91 @@
+"""Where files lie: a URI becomes an Arrow file system and a path; files appear whole or not at all."""
+
+import os
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from airflow_provider_ifp.core.errors import DatasetError
+
+# A file on an object store appears whole when its upload ends; there, renaming would only copy it.
+_OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
+
+
+def resolve_uri(uri: str) -> tuple[fs.FileSystem, str]:
+    """Find the file system that a URI names.
+
+    Args:
+        uri: A local path (`~` is expanded), or a URI that Arrow knows (`file://`, `s3://`, `gs://`,
+            `hdfs://`) or, where `fsspec` is installed, one that fsspec knows.
+
+    Returns:
+        The file system, and the path on it.
+
+    Raises:
+        DatasetError: No file system is known for the URI, or it does not answer.
+    """
+    if "://" not in uri:
+        return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
+    try:
+        filesystem, path = fs.FileSystem.from_uri(uri)
+    except pa.ArrowInvalid as error:
+        return _resolve_with_fsspec(uri, str(error).splitlines()[0])
+    except OSError as error:
+        raise DatasetError(f"{uri}: the store does not answer: {str(error).splitlines()[0]}") from None
+    return filesystem, path.rstrip("/")
+
+
+def write_atomically(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+    """Write a file so that readers see all of it or nothing, also after a crash.
+
+    On a local disk: a hidden temporary file in the same folder, fsync, rename, fsync of the folder. An object
+    store is atomic by itself; any other file system gets a temporary file and a move.
+    """
+    folder, _, name = path.rpartition("/")
+    temporary = f"{folder}/.{name}.{uuid.uuid4().hex}.tmp"
+    if isinstance(filesystem, fs.LocalFileSystem):
+        _write_locally(Path(temporary), Path(path), content)
+        return
+    whole_at_once = filesystem.type_name in _OBJECT_STORES
+    if not whole_at_once:
+        filesystem.create_dir(folder, recursive=True)
+    with filesystem.open_output_stream(path if whole_at_once else temporary) as stream:
+        stream.write(content)
+    if not whole_at_once:
+        filesystem.move(temporary, path)
+
+
+def _write_locally(temporary: Path, path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _resolve_with_fsspec(uri: str, reason: str) -> tuple[fs.FileSystem, str]:
+    scheme = urlsplit(uri).scheme
+    try:
+        import fsspec
+    except ImportError:
+        raise DatasetError(
+            f"{uri}: Arrow has no file system for {scheme}:// ({reason}); "
+            f"install fsspec and its {scheme} backend"
+        ) from None
+    try:
+        filesystem, path = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise DatasetError(f"{uri}: no file system for {scheme}://: {error}") from None
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
