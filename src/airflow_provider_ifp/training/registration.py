@@ -1,0 +1,141 @@
+"""From a saved model folder to an immutable, content-addressed version of a registered model.
+
+Files first, version last: creating the version is what makes them count, so a crash before it leaves nothing that
+anything refers to, and a repeated call with the same nonce finds the version that it made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from airflow_provider_ifp.adapters.fingerprint import folder_manifest
+from airflow_provider_ifp.adapters.registry import UNRECORDED
+from airflow_provider_ifp.core.digest import canonical_json, digest_json, digest_manifest
+from airflow_provider_ifp.core.errors import DigestMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+
+_VOLATILE = (
+    "artifact_path",
+    "model_id",
+    "model_size_bytes",
+    "model_uuid",
+    "run_id",
+    "utc_time_created",
+)
+"""What MLflow writes into `MLmodel` that is no content: who wrote it, when, and where to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What to register, and what made it.
+
+    Attributes:
+        model: Name of the registered model.
+        run_id: The training run.
+        folder: The saved MLflow model folder.
+        provenance: What made it; goes to `ifp/provenance.json`.
+        files: More files of the run, path -> content, such as `ifp/profile.json`.
+        build_key: Digest of all that determines the result, or `unrecorded`.
+        data_digest: Content digest of the training data, or `unrecorded`.
+        seed: As text, or `unrecorded`.
+        tags: Tags of the user's own.
+        nonce: Names the attempt; a repeated call returns the version that it made before.
+    """
+
+    model: str
+    run_id: str
+    folder: Path
+    provenance: Mapping[str, Any]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    build_key: str = UNRECORDED
+    data_digest: str = UNRECORDED
+    seed: str = UNRECORDED
+    tags: Mapping[str, str] = field(default_factory=dict)
+    nonce: str
+
+
+def register(registry: Registry, registration: Registration) -> ModelVersion:
+    """Store the files and create the version, with all its tags, in that order.
+
+    The model's files are stored once: a version of the same content shares the files of the one before.
+
+    Raises:
+        RegistryError: the registry refused or failed; no version exists, and a repeated call goes on.
+    """
+    content = content_digest(registration.folder)
+    twin = next(
+        (entry for entry in registry.versions(registration.model) if entry.content_digest == content), None
+    )
+    files = twin.files_digest if twin else files_digest(registration.folder)
+    for path, payload in registration.files.items():
+        registry.put_file(registration.run_id, path, payload)
+    provenance = json.dumps(registration.provenance, indent=1, sort_keys=True).encode()
+    registry.put_file(registration.run_id, "ifp/provenance.json", provenance)
+    source = (
+        twin.source
+        if twin
+        else registry.store_model(
+            registration.model, registration.run_id, registration.folder, content_digest=content
+        )
+    )
+    tags = {
+        **registration.tags,
+        "ifp.content_digest": content,
+        "ifp.files_digest": files,
+        "ifp.build_key": registration.build_key,
+        "ifp.provenance_digest": digest_json(registration.provenance),
+        "ifp.code_commit": registration.provenance.get("code", {}).get("commit") or UNRECORDED,
+        "ifp.data_digest": registration.data_digest,
+        "ifp.seed": registration.seed,
+    }
+    return registry.create_version(
+        registration.model, run_id=registration.run_id, source=source, tags=tags, nonce=registration.nonce
+    )
+
+
+def content_digest(folder: Path) -> str:
+    """The digest that retrained twins share: all files, with `MLmodel` in a canonical form.
+
+    Raises:
+        ModelError: the folder has no `MLmodel`.
+    """
+    manifest = folder_manifest(folder)
+    described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+    kept = {key: value for key, value in described.items() if key not in _VOLATILE}
+    manifest["MLmodel"] = hashlib.sha256(canonical_json(kept)).hexdigest()
+    return digest_manifest(manifest)
+
+
+def files_digest(folder: Path) -> str:
+    """The digest of the stored bytes, which every load checks."""
+    return digest_manifest(folder_manifest(folder))
+
+
+def require_whole(version: ModelVersion, folder: Path) -> None:
+    """Check downloaded files against the version's digest, before anything of them is unpickled.
+
+    Raises:
+        DigestMismatchError: files were changed, removed or added since they were registered.
+    """
+    if version.files_digest == UNRECORDED:
+        raise DigestMismatchError(
+            f"{version.model} version {version.version} has no tag 'ifp.files_digest': it was not registered by "
+            "this provider, so its files cannot be verified; train and register it with ifp.track or TrainOperator"
+        )
+    found = files_digest(folder)
+    if found != version.files_digest:
+        raise DigestMismatchError(
+            f"{version.model} version {version.version}: the stored files are not those that were registered "
+            f"(expected {version.files_digest}, found {found}); roll back to another version and look who may "
+            f"write to {version.source}"
+        )

@@ -1,0 +1,204 @@
+"""The trainer's process: `python -m airflow_provider_ifp.training.trainer spec.json`.
+
+Seeds everything, imports the entrypoint, calls it, saves the model, and last of all writes `result.json`. It ends
+with its parent: a killed task leaves no training behind that nobody waits for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ifp.core.errors import EntrypointError, IfpError, LossNotFiniteError, PreemptedError, TrainingError
+from airflow_provider_ifp.training.run import TrainingRun, training_device
+from airflow_provider_ifp.training.spec import (
+    EXIT_NOT_FINITE,
+    EXIT_PREEMPTED,
+    SPEC_VARIABLE,
+    Result,
+    Spec,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PR_SET_PDEATHSIG = 1
+_EXITS: dict[type[IfpError], int] = {LossNotFiniteError: EXIT_NOT_FINITE, PreemptedError: EXIT_PREEMPTED}
+
+
+def main(arguments: list[str]) -> int:
+    """Train as the spec says; returns the exit code (0, 65 not finite, 75 preempted, 1 anything else)."""
+    _end_with_parent()
+    spec_path = Path(arguments[0])
+    spec = Spec.read(spec_path)
+    os.environ[SPEC_VARIABLE] = str(spec_path)
+    try:
+        train(spec)
+    except BaseException as error:
+        # The task reads this file for its one-line reason; the traceback goes to its log.
+        traceback.print_exc()
+        write_json(Path(spec.output, "error.json"), {"kind": type(error).__name__, "message": str(error)})
+        return _EXITS.get(type(error), 1)  # type: ignore[arg-type]
+    return 0
+
+
+def train(spec: Spec) -> Result:
+    """Run the entrypoint and save what it trained.
+
+    Raises:
+        EntrypointError: it cannot be imported, or is no function of one run.
+        TrainingError: it handed over no model.
+    """
+    seed_everything(spec.seed)
+    run = TrainingRun(spec)
+    started = time.monotonic()
+    function = load_entrypoint(spec.entrypoint)
+    if function is not None:
+        function(run)
+    else:
+        run = _tracked_run(spec)
+    seconds = time.monotonic() - started
+    if run.model is None:
+        raise TrainingError(
+            f"{spec.entrypoint} handed over no model: call run.log_model(model) or run.register(model)"
+        )
+    return _save(spec, run, seconds)
+
+
+def load_entrypoint(entrypoint: str) -> Callable[[TrainingRun], Any] | None:
+    """The training function; None for a script that has none and tracked its run itself.
+
+    Raises:
+        EntrypointError: it cannot be imported, or is not there.
+    """
+    if entrypoint.endswith(".py"):
+        module = _import_script(Path(entrypoint))
+        function = getattr(module, "train", None)
+    else:
+        name, _, attribute = entrypoint.partition(":")
+        try:
+            module = importlib.import_module(name)
+        except Exception as error:
+            raise EntrypointError(_import_failure(entrypoint, error)) from error
+        function = getattr(module, attribute, None)
+        if function is None:
+            raise EntrypointError(f"train.entrypoint: module {name!r} has no function {attribute!r}")
+    if function is not None and not callable(function):
+        raise EntrypointError(f"train.entrypoint: {entrypoint}: 'train' is a {type(function).__name__}, not a function")
+    return function  # type: ignore[no-any-return]
+
+
+def _import_script(script: Path) -> Any:
+    """Import a script under its own name, so that its classes can be found again from the version's `code/`."""
+    name = script.stem
+    sys.path.insert(0, str(script.parent))
+    spec = importlib.util.spec_from_file_location(name, script)
+    if spec is None or spec.loader is None or not script.is_file():
+        raise EntrypointError(f"train.entrypoint: there is no script {script}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except IfpError:
+        raise
+    except Exception as error:
+        raise EntrypointError(_import_failure(str(script), error)) from error
+    return module
+
+
+def _import_failure(entrypoint: str, error: Exception) -> str:
+    return f"train.entrypoint: {entrypoint} does not import: {type(error).__name__}: {error}"
+
+
+def _tracked_run(spec: Spec) -> TrainingRun:
+    from airflow_provider_ifp.training.track import launched_run
+
+    run = launched_run()
+    if run is None:
+        raise EntrypointError(
+            f"train.entrypoint: {spec.entrypoint} defines no function train(run) and opened no ifp.track(...)"
+        )
+    return run
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy, and torch where it is installed (PYTHONHASHSEED is set by whoever launches us)."""
+    random.seed(seed)
+    if importlib.util.find_spec("numpy"):
+        import numpy as np
+
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - user code may use the legacy generator
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        torch.manual_seed(seed)
+
+
+def _save(spec: Spec, run: TrainingRun, seconds: float) -> Result:
+    from airflow_provider_ifp.adapters.environment import read_hardware
+    from airflow_provider_ifp.training.model_files import save_model
+    from airflow_provider_ifp.training.signature import feature_signature
+
+    folder = Path(spec.output, "model")
+    save_model(
+        run.model,
+        folder,
+        features=spec.features,
+        positive=spec.positive,
+        signature=feature_signature(run.data("arrow").schema, spec.features) if spec.data else None,
+        code=spec.code,
+    )
+    result = Result(
+        model_folder=str(folder),
+        tags=run.tags,
+        params=run.logged_params,
+        device=training_device(),
+        hardware=read_hardware(),
+        determinism=_determinism(),
+        seconds=round(seconds, 3),
+    )
+    result.write(Path(spec.output))
+    return result
+
+
+def _determinism() -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "python_hash_seed": os.environ.get("PYTHONHASHSEED"),
+        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
+        "cublas_workspace_config": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
+        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
+    }
+    if "torch" in sys.modules:
+        import torch
+
+        facts |= {
+            "torch_threads": torch.get_num_threads(),
+            "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+            "matmul_precision": torch.get_float32_matmul_precision(),
+            "cuda": torch.version.cuda,
+            "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
+        }
+    return facts
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere the launcher's kill must do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    # `python -m` names this module __main__; the functions must be those that `ifp.track` imports.
+    from airflow_provider_ifp.training import trainer
+
+    sys.exit(trainer.main(sys.argv[1:]))
