@@ -1,0 +1,111 @@
+"""Move a stage's pointer: promote, roll back. One ledger event each; serving follows the aliases by itself."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ifp.adapters.ledger import read_ledger, record
+from airflow_provider_ifp.core.errors import PromotionRefusedError
+from airflow_provider_ifp.core.lifecycle import (
+    Promotion,
+    Unchecked,
+    plan_promotion,
+    plan_rollback,
+    rollback_target,
+)
+from airflow_provider_ifp.training.loading import fetch
+
+if TYPE_CHECKING:
+    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.core.lifecycle import Attempt, Event, Stage
+
+
+def promote(
+    registry: Registry,
+    model: str,
+    version: str,
+    target: Stage,
+    *,
+    attempt: Attempt,
+    expected: str | None | Unchecked = Unchecked(),  # noqa: B008 - a frozen value without fields
+    override: str | None = None,
+) -> dict[str, Any]:
+    """Move a version to a stage.
+
+    Args:
+        registry: Where the versions and the ledger are.
+        model: The registered model.
+        version: The version to move.
+        target: `staging`, `shadow` or `production`.
+        attempt: Who, when, why; its nonce makes a retry find the event that it made before.
+        expected: The production version that the candidate was judged against (None: none).
+        override: Who takes on a failed gate.
+
+    Returns:
+        The `promote_*` task's XCom: model, version, stage, replaced, event.
+
+    Raises:
+        PromotionRefusedError: the lifecycle's rules do not allow it.
+        VersionNotFoundError: there is no such version.
+    """
+    found = registry.version(model, version)
+    change = Promotion(
+        version=version,
+        target=target,
+        expected=expected,
+        override=override,
+        files_digest=found.files_digest,
+    )
+    return _moved(model, record(registry, model, lambda ledger: plan_promotion(ledger, attempt, change)))
+
+
+def roll_back(
+    registry: Registry, model: str, *, attempt: Attempt, to_version: str | None = None
+) -> dict[str, Any]:
+    """Put an earlier production version back, after its stored files were verified.
+
+    Returns:
+        As `promote`.
+
+    Raises:
+        PromotionRefusedError: there is nothing to go back to.
+        DigestMismatchError: the old files are not those that were registered; production stays as it is.
+    """
+    ledger = read_ledger(registry, model)
+    made = ledger.with_nonce(attempt.nonce)
+    version = made.version if made else rollback_target(ledger, to_version)
+    found = registry.version(model, version)
+    with tempfile.TemporaryDirectory(prefix="ifp-rollback-") as scratch:
+        fetch(registry, found, Path(scratch, "model"))
+    return _moved(
+        model,
+        record(registry, model, lambda now: plan_rollback(now, attempt, version, found.files_digest)),
+    )
+
+
+def require_promotable(verdict: dict[str, Any], version: str) -> None:
+    """Refuse a verdict that promotes nothing, or that is about another version.
+
+    Raises:
+        PromotionRefusedError: as said.
+    """
+    if str(verdict.get("version")) != version:
+        raise PromotionRefusedError(
+            f"the verdict is about version {verdict.get('version')}, not {version}; hand over its own verdict"
+        )
+    if verdict.get("verdict") != "pass" and verdict.get("enforced", True):
+        raise PromotionRefusedError(
+            f"version {version} did not pass its gate: {verdict.get('verdict')} ({verdict.get('reason')})"
+        )
+
+
+def _moved(model: str, event: Event) -> dict[str, Any]:
+    return {
+        "model": model,
+        "version": event.version,
+        "stage": event.target,
+        "replaced": event.replaced,
+        "event": event.number,
+    }

@@ -1,0 +1,136 @@
+"""The gates: candidate and production score the same holdout now, the verdict is recorded, then it counts."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.ledger import read_ledger, record
+from airflow_provider_ifp.core.digest import digest_json
+from airflow_provider_ifp.core.gates import judge
+from airflow_provider_ifp.core.lifecycle import plan_judgement
+from airflow_provider_ifp.core.metrics import Answers
+from airflow_provider_ifp.core.windows import training_windows
+from airflow_provider_ifp.loop.train import read_labelled
+from airflow_provider_ifp.report.verdict_page import verdict_page
+from airflow_provider_ifp.training.loading import fetch
+from airflow_provider_ifp.training.scorer import score
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.core.lifecycle import Attempt
+    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.verdict import Verdict
+
+
+def validate(
+    registry: Registry, policy: Policy, version: str, *, now: datetime, attempt: Attempt
+) -> Verdict:
+    """Judge a candidate, and record the verdict before anybody acts on it.
+
+    Args:
+        registry: Where the versions and the ledger are.
+        policy: The model's policy; its `validation` holds the bounds and the comparison.
+        version: The candidate.
+        now: The time of the run, UTC; the holdout is the same for candidate and production.
+        attempt: Who asks; its nonce makes a retry find the verdict's event again.
+
+    Returns:
+        The verdict; `ifp/validation.json` and `ifp/report.html` of the candidate's run hold it, and the ledger
+        its digest.
+
+    Raises:
+        DatasetError: the holdout is missing or lacks a column.
+        DigestMismatchError: stored files of either version are not those that were registered.
+        ModelError: a version does not load, or raises.
+    """
+    candidate = registry.version(policy.model, version)
+    ledger = read_ledger(registry, policy.model)
+    production = (
+        registry.version(policy.model, ledger.production)
+        if ledger.production is not None and ledger.production != version
+        else None
+    )
+    data = policy.data
+    window = training_windows(now, data.train_window, data.holdout_window, data.label_delay).holdout
+    holdout, features, _ = read_labelled(policy, window)
+    answers = score_versions(registry, [candidate, *([production] if production else [])], holdout, features)
+    rules = policy.validation
+    verdict = judge(
+        y_true=holdout[str(data.label)].to_numpy(),
+        candidate=answers[0],
+        production=answers[1] if production else None,
+        bounds=rules.bounds,
+        metric=rules.compared_metric,
+        compare_to=rules.compare_to,
+        tolerance=rules.tolerance,
+        confidence=rules.confidence,
+        min_rows=rules.min_rows,
+        mode=rules.mode,
+        positive=data.positive,
+        model=policy.model,
+        version=version,
+        content_digest=candidate.content_digest,
+        compared_to=production.version if production else None,
+        holdout_digest=fingerprint_table(holdout).digest,
+        policy_digest=policy.digest(),
+        rng=np.random.default_rng(policy.train.seed if policy.train else 0),
+    )
+    record_verdict(registry, candidate, verdict, attempt)
+    return verdict
+
+
+def score_versions(
+    registry: Registry, versions: list[ModelVersion], table: pa.Table, features: list[str]
+) -> list[Answers]:
+    """Answer the same rows with each version, each from the registry alone, verified, in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="ifp-score-") as scratch:
+        folders = [Path(scratch, f"version-{version.version}") for version in versions]
+        for version, folder in zip(versions, folders, strict=True):
+            fetch(registry, version, folder)
+        answered = score(folders, table.select(features), Path(scratch))
+    return [_answers(entry) for entry in answered]
+
+
+def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict, attempt: Attempt) -> None:
+    """Write the verdict to the candidate's run, then its event to the ledger."""
+    record_json = verdict.to_json()
+    registry.put_file(candidate.run_id, "ifp/validation.json", json.dumps(record_json, indent=1).encode())
+    registry.put_file(candidate.run_id, "ifp/report.html", verdict_page(record_json).encode())
+    record(
+        registry,
+        candidate.model,
+        lambda ledger: plan_judgement(
+            ledger,
+            attempt,
+            version=candidate.version,
+            verdict=verdict.verdict,
+            promotes=verdict.promotes,
+            verdict_digest=digest_json(record_json),
+        ),
+    )
+
+
+def _answers(table: pa.Table) -> Answers:
+    return Answers(
+        prediction=_values(table["prediction"]),
+        score=_values(table["score"]) if "score" in table.column_names else None,
+    )
+
+
+def _values(column: pa.ChunkedArray) -> Any:
+    """One value a row, or one row of values a row (a probability for each class)."""
+    import pyarrow as pa
+
+    if pa.types.is_list(column.type):
+        return np.array(column.to_pylist())
+    return column.to_numpy()

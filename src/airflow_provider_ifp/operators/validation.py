@@ -1,0 +1,80 @@
+"""Judge a candidate: good enough, and no worse than production, on one holdout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError, PolicyError
+from airflow_provider_ifp.hooks.registry import ModelRegistryHook
+from airflow_provider_ifp.hooks.run_facts import attempt, run_time, to_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from airflow.sdk import Context
+
+    from airflow_provider_ifp.core.policy import Policy
+
+
+class ValidationGateOperator(BaseOperator):
+    """Hold a candidate against its bounds and against production, both scored now on the same holdout.
+
+    The verdict is recorded (the candidate's run, the promotion ledger, XCom) before the task fails; a gate that says
+    no fails at once, without retries.
+
+    Args:
+        policy: The model's policy, or the path of its file.
+        version: The candidate (templated).
+        registry_conn_id: Airflow connection of the registry.
+        as_of: The time of the run, ISO 8601 (templated); empty: the end of the data interval, else `run_after`.
+    """
+
+    template_fields: Sequence[str] = ("version", "as_of")
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self,
+        *,
+        policy: Policy | str | Path,
+        version: Any,
+        registry_conn_id: str = "ifp_default",
+        as_of: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._policy = to_policy(policy)
+        self.version = version
+        self.registry_conn_id = registry_conn_id
+        self.as_of = as_of
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Judge, record, then pass or fail.
+
+        Raises:
+            AirflowFailException: the gate says no, or the candidate cannot be judged at all.
+        """
+        from airflow_provider_ifp.loop.validate import validate
+
+        registry = ModelRegistryHook(self.registry_conn_id).get_conn()
+        version, now = str(self.version), run_time(context, self.as_of)
+        try:
+            verdict = validate(registry, self._policy, version, now=now, attempt=attempt(context, version))
+        except (PolicyError, ModelError, DigestMismatchError) as error:
+            raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        record = verdict.to_json()
+        self.log.info("%s version %s: %s: %s", verdict.model, version, verdict.verdict, verdict.reason)
+        if verdict.promotes:
+            return record
+        context["ti"].xcom_push(key="return_value", value=record)
+        self._notify(verdict.reason, version)
+        raise AirflowFailException(f"version {version}: {verdict.verdict}: {verdict.reason}")
+
+    def _notify(self, reason: str, version: str) -> None:
+        from airflow_provider_ifp.notifications.slack import post
+
+        for entry in self._policy.validation.notify_on_fail:
+            post(entry.slack, f"{self._policy.model} version {version} did not pass its gate: {reason}")
