@@ -94,7 +94,7 @@ class LocalLauncher:
         """End the trainer and all that it started: SIGTERM, then SIGKILL after two seconds."""
         process = self._process
         if process is not None:
-            end_tree(process.pid)
+            end_trees(process.pid)
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
@@ -136,13 +136,17 @@ def trainer_environment(environment: Mapping[str, str], seed: int) -> dict[str, 
     }
 
 
-def end_tree(pid: int) -> None:
-    """End a process that leads a session of its own, and every process that descends from it."""
-    members = _tree(pid)
+def end_trees(*leaders: int) -> None:
+    """End processes that lead sessions of their own, and every process that descends from them.
+
+    SIGTERM to all, and after two seconds SIGKILL to those that still live.
+    """
+    members = [process for leader in leaders for process in _tree(leader)]
     _signal(members, signal.SIGTERM)
     _, alive = psutil.wait_procs(members, timeout=_GRACE_SECONDS)
     # Asked again: a process may have started another one meanwhile.
-    alive += [process for process in _tree(pid) if process not in alive]
+    late = [process for leader in leaders for process in _tree(leader)]
+    alive += [process for process in late if process not in alive]
     _signal(alive, signal.SIGKILL)
     psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.adapters.registry import ModelVersion
+from airflow_provider_ifp.adapters.registry import ModelVersion, StoredModel
 from airflow_provider_ifp.core.errors import LedgerConflictError, RegistryError, VersionNotFoundError
 from airflow_provider_ifp.core.lifecycle import Event, verify_chain
 
@@ -69,13 +69,13 @@ class MemoryRegistry:
     def get_file(self, run_id: str, path: str) -> bytes | None:
         return self._files.get((run_id, path))
 
-    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> str:
+    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:
         target = Path(self._store.name, f"{model}-{next(self._numbers)}")
         shutil.copytree(folder, target)
-        return str(target)
+        return StoredModel(target.name, str(target))
 
     def create_version(
-        self, model: str, *, run_id: str, source: str, tags: Mapping[str, str], nonce: str
+        self, model: str, *, run_id: str, stored: StoredModel, tags: Mapping[str, str], nonce: str
     ) -> ModelVersion:
         with self._lock:
             for entry in self._versions[model]:
@@ -85,7 +85,7 @@ class MemoryRegistry:
                 model=model,
                 version=str(len(self._versions[model]) + 1),
                 run_id=run_id,
-                source=source,
+                stored=stored,
                 created=int(time.time() * 1000),
                 tags={**tags, "ifp.nonce": nonce},
             )
@@ -103,7 +103,7 @@ class MemoryRegistry:
         raise VersionNotFoundError(f"{model} has no version {version!r} at {self.uri}; its versions: {known}")
 
     def download(self, version: ModelVersion, folder: Path) -> None:
-        shutil.copytree(version.source, folder, dirs_exist_ok=True)
+        shutil.copytree(version.stored.uri, folder, dirs_exist_ok=True)
 
     def events(self, model: str) -> tuple[Event, ...]:
         return verify_chain(model, self._ledgers[model].values())

@@ -28,7 +28,7 @@ from mlflow.protos.databricks_pb2 import (
 )
 from mlflow.tracking import get_tracking_uri
 
-from airflow_provider_ifp.adapters.registry import ModelVersion
+from airflow_provider_ifp.adapters.registry import ModelVersion, StoredModel
 from airflow_provider_ifp.core.errors import (
     LedgerConflictError,
     RegistryError,
@@ -62,7 +62,9 @@ class MlflowRegistry:
         RegistryUnreachableError: the server does not answer, or refuses these credentials.
     """
 
-    def __init__(self, uri: str | None = None, username: str | None = None, password: str | None = None) -> None:
+    def __init__(
+        self, uri: str | None = None, username: str | None = None, password: str | None = None
+    ) -> None:
         if username:
             # MLflow reads credentials from the environment alone; they stand in no URI, argument or log.
             os.environ["MLFLOW_TRACKING_USERNAME"] = username
@@ -107,7 +109,7 @@ class MlflowRegistry:
                 return None
             return Path(self._client.download_artifacts(run_id, path, scratch)).read_bytes()
 
-    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> str:
+    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:
         with _translated(self.uri):
             logged = self._client.create_logged_model(
                 self._experiment(model),
@@ -117,10 +119,10 @@ class MlflowRegistry:
             )
             self._client.log_model_artifacts(logged.model_id, str(folder))
             ready = self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
-            return str(ready.artifact_location)
+            return StoredModel(ready.model_id, str(ready.artifact_location))
 
     def create_version(
-        self, model: str, *, run_id: str, source: str, tags: Mapping[str, str], nonce: str
+        self, model: str, *, run_id: str, stored: StoredModel, tags: Mapping[str, str], nonce: str
     ) -> ModelVersion:
         if made := self._with_nonce(model, nonce):
             return made
@@ -131,12 +133,18 @@ class MlflowRegistry:
                 if error.error_code != _name(RESOURCE_ALREADY_EXISTS):
                     raise
             self._client.create_model_version(
-                model, source=source, run_id=run_id, tags={**tags, "ifp.nonce": nonce}
+                model,
+                source=stored.uri,
+                run_id=run_id,
+                model_id=stored.id,
+                tags={**tags, "ifp.nonce": nonce},
             )
         # MLflow's client repeats a POST whose answer it lost: one call can make several versions.
         made = self._with_nonce(model, nonce)
         if made is None:
-            raise RegistryError(f"{model}: MLflow at {self.uri} lost the version it had just created; try again")
+            raise RegistryError(
+                f"{model}: MLflow at {self.uri} lost the version it had just created; try again"
+            )
         return made
 
     def _with_nonce(self, model: str, nonce: str) -> ModelVersion | None:
@@ -165,7 +173,9 @@ class MlflowRegistry:
     def download(self, version: ModelVersion, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ifp-", dir=folder.parent) as scratch, _translated(self.uri):
-            got = Path(download_artifacts(artifact_uri=version.source, dst_path=scratch, tracking_uri=self.uri))
+            got = Path(
+                download_artifacts(artifact_uri=version.stored.uri, dst_path=scratch, tracking_uri=self.uri)
+            )
             for entry in got.iterdir():
                 entry.rename(folder / entry.name)
 
@@ -273,7 +283,7 @@ def _version(entry: Any) -> ModelVersion:
         model=entry.name,
         version=str(entry.version),
         run_id=str(entry.run_id or ""),
-        source=str(entry.source),
+        stored=StoredModel(str(entry.model_id or ""), str(entry.source)),
         created=int(entry.creation_timestamp),
         tags=dict(entry.tags),
     )

@@ -4,7 +4,7 @@ One wrong file never takes another's Dag away: `load_policies` gives an error in
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -59,10 +59,29 @@ def load_policies(folder: str | os.PathLike[str]) -> Iterator[tuple[Path, Policy
     root = Path(folder)
     if not root.is_dir():
         raise PolicyError(f"{root}: no such folder; expected one that holds a YAML file per model")
+    yield from _read_together(
+        path
+        for path in sorted(root.iterdir())
+        if path.suffix in (".yaml", ".yml") and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def read_policies(paths: Iterable[Path]) -> Iterator[tuple[Path, Policy | PolicyError]]:
+    """Read policy files, and every policy of folders, as `load_policies` does.
+
+    Raises:
+        PolicyError: a folder holds none.
+    """
+    for path in paths:
+        found = list(load_policies(path)) if path.is_dir() else list(_read_together([path]))
+        if not found:
+            raise PolicyError(f"{path}: no policy in this folder; expected files ending in .yaml or .yml")
+        yield from found
+
+
+def _read_together(paths: Iterable[Path]) -> Iterator[tuple[Path, Policy | PolicyError]]:
     taken: dict[str, Path] = {}
-    for path in sorted(root.iterdir()):
-        if path.suffix not in (".yaml", ".yml") or path.name.startswith(".") or not path.is_file():
-            continue
+    for path in paths:
         try:
             policy = load_policy(path)
             _claim(policy, path, taken)

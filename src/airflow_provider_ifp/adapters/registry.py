@@ -18,6 +18,19 @@ if TYPE_CHECKING:
 UNRECORDED = "unrecorded"
 
 
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model's files at rest, which versions of the same content share.
+
+    Attributes:
+        id: The registry's own name for them.
+        uri: Where they are, a URI or a path.
+    """
+
+    id: str
+    uri: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
     """One immutable entry of a registered model.
@@ -26,7 +39,7 @@ class ModelVersion:
         model: Name of the registered model.
         version: Its number, as text.
         run_id: The training run that made it; holds the files under `ifp/`.
-        source: Where the model's files are stored, a URI or a path.
+        stored: Its files.
         created: Milliseconds since 1970.
         tags: The tags set when it was created.
     """
@@ -34,7 +47,7 @@ class ModelVersion:
     model: str
     version: str
     run_id: str
-    source: str
+    stored: StoredModel
     created: int
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -86,11 +99,11 @@ class Registry(Protocol):
     def get_file(self, run_id: str, path: str) -> bytes | None:
         """Read one file of the run; None if there is none."""
 
-    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> str:
-        """Store the folder's files; returns where they are. Nothing refers to them until a version does."""
+    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:
+        """Store the folder's files. Nothing refers to them until a version does."""
 
     def create_version(
-        self, model: str, *, run_id: str, source: str, tags: Mapping[str, str], nonce: str
+        self, model: str, *, run_id: str, stored: StoredModel, tags: Mapping[str, str], nonce: str
     ) -> ModelVersion:
         """Create the next version; a repeated call with the same nonce returns the first one's version."""
 

@@ -13,6 +13,7 @@ A message says what is wrong, which one and where, what was expected against wha
     |   |-- LossNotFiniteError   a metric became NaN or infinite (exit code 65: no retry helps)
     |   `-- PreemptedError       the trainer asks to be started again (exit code 75)
     |-- PromotionRefusedError    the lifecycle's rules do not allow this move
+    |-- ServiceError             a server that was started beside us does not start, answer, or stay up
     `-- RegistryError            the registry said no
         |-- RegistryUnreachableError
         |-- VersionNotFoundError
@@ -62,6 +63,10 @@ class PreemptedError(TrainingError):
 
 class PromotionRefusedError(IfpError):
     """The lifecycle's rules do not allow this move."""
+
+
+class ServiceError(IfpError):
+    """A server that was started beside us does not start, answer, or stay up."""
 
 
 class RegistryError(IfpError):

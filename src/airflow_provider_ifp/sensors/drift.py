@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.policy import Policy
 
 
-class DriftSensor(SkipMixin, BaseSensorOperator):  # type: ignore[misc]
+class DriftSensor(BaseSensorOperator, SkipMixin):  # type: ignore[misc]
     """Compare the current window of the prediction log with the production version's own profile.
 
     The check runs in the triggerer, so that it holds no worker slot. Not fired or undecided: the task succeeds with

@@ -81,8 +81,8 @@ def register(registry: Registry, registration: Registration) -> ModelVersion:
         registry.put_file(registration.run_id, path, payload)
     provenance = json.dumps(registration.provenance, indent=1, sort_keys=True).encode()
     registry.put_file(registration.run_id, "ifp/provenance.json", provenance)
-    source = (
-        twin.source
+    stored = (
+        twin.stored
         if twin
         else registry.store_model(
             registration.model, registration.run_id, registration.folder, content_digest=content
@@ -99,7 +99,7 @@ def register(registry: Registry, registration: Registration) -> ModelVersion:
         "ifp.seed": registration.seed,
     }
     return registry.create_version(
-        registration.model, run_id=registration.run_id, source=source, tags=tags, nonce=registration.nonce
+        registration.model, run_id=registration.run_id, stored=stored, tags=tags, nonce=registration.nonce
     )
 
 
@@ -137,5 +137,5 @@ def require_whole(version: ModelVersion, folder: Path) -> None:
         raise DigestMismatchError(
             f"{version.model} version {version.version}: the stored files are not those that were registered "
             f"(expected {version.files_digest}, found {found}); roll back to another version and look who may "
-            f"write to {version.source}"
+            f"write to {version.stored.uri}"
         )

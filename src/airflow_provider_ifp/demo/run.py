@@ -1,0 +1,228 @@
+"""`ifp demo`: a real MLflow, a real Airflow, a year of flights, and the loop that keeps a model right."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import tempfile
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ifp.adapters.ledger import read_ledger
+from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.policy_files import load_policy
+from airflow_provider_ifp.core.errors import IfpError, ServiceError
+from airflow_provider_ifp.demo.airflow_api import AirflowApi
+from airflow_provider_ifp.demo.dag_run import run_loop
+from airflow_provider_ifp.demo.flights import model_rows, read_flights
+from airflow_provider_ifp.demo.record import month_record, run_record, version_records
+from airflow_provider_ifp.demo.services import running_services
+from airflow_provider_ifp.demo.stack import launch_mlflow, start_airflow, wait_for_mlflow
+from airflow_provider_ifp.demo.table import LiveTable, open_console
+from airflow_provider_ifp.demo.traffic import METRIC, Traffic
+from airflow_provider_ifp.report.demo_page import demo_page
+from airflow_provider_ifp.report.records import VerdictRecord, read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.demo.services import Services
+    from airflow_provider_ifp.demo.stack import AirflowAddress
+
+UNIT = "minutes"
+FIRST_RUN = date(2013, 3, 1)
+LAST_RUN = date(2014, 1, 1)
+USUAL_LAST_RUN = date(2013, 10, 1)
+_HOME_VARIABLE = "IFP_DEMO_HOME"
+_DAG_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """What `ifp demo` was asked for.
+
+    Attributes:
+        keep: Leave Airflow and MLflow running at the end, until Ctrl-C, and their files afterwards.
+        port: Port of Airflow's pages, MLflow's is the next one; None: free ones.
+        until: The last run is as of the last first of a month up to this day.
+        json_file: Where the figures go, or None.
+    """
+
+    keep: bool = False
+    port: int | None = None
+    until: date = USUAL_LAST_RUN
+    json_file: Path | None = None
+
+
+def run_demo(options: DemoOptions) -> None:
+    """Run the demo in a home of its own, and leave its report there.
+
+    Raises:
+        IfpError: `until` is outside the year's flights, a server does not start, or a run of the loop failed;
+            the home is left as it is then.
+    """
+    if not FIRST_RUN <= options.until <= LAST_RUN:
+        raise IfpError(f"--until {options.until}: expected a day from {FIRST_RUN} to {LAST_RUN}")
+    console = open_console()
+    home = Path(tempfile.mkdtemp(prefix="ifp-demo-"))
+    # A terminal that closes, or a CI that cancels, ends the demo as Ctrl-C does.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    os.environ[_HOME_VARIABLE] = str(home)
+    console.print(f"home {home}", highlight=False)
+    try:
+        with running_services(home / "logs") as services:
+            _run_in(home, options, services, console)
+    except KeyboardInterrupt:
+        shutil.rmtree(home, ignore_errors=True)
+        raise
+    except IfpError as error:
+        raise type(error)(f"{error}\neverything is left in {home}") from error
+    if not options.keep:
+        for entry in home.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+
+
+def _run_in(home: Path, options: DemoOptions, services: Services, console: Console) -> None:
+    started, clock = datetime.now(UTC), time.monotonic()
+    dags = _dags_folder()
+    policy = load_policy(dags / "policies" / "flight-time.yaml")
+    table = LiveTable(console, UNIT)
+    with table.shown():
+        table.wait_for("MLflow and Airflow start")
+        uri = launch_mlflow(services, home / "mlflow", options.port + 1 if options.port else None)
+        connection = json.dumps({"conn_type": "ifp_registry", "host": uri})
+        address = start_airflow(
+            services,
+            home / "airflow",
+            dags=dags,
+            environment={_HOME_VARIABLE: str(home), "AIRFLOW_CONN_IFP_DEFAULT": connection},
+            port=options.port,
+        )
+        wait_for_mlflow(services, uri)
+        api = AirflowApi(address)
+        dag_id = policy.training_dag_id
+        services.wait_until(lambda: api.knows(dag_id), what=f"Dag {dag_id}", seconds=_DAG_SECONDS)
+        api.unpause(dag_id)
+        story = _Story(home=home, policy=policy, registry=MlflowRegistry(uri), api=api, table=table)
+        for as_of in _firsts(options.until):
+            story.go_on(as_of)
+            services.require_alive()
+    record = {
+        "model": policy.model,
+        "metric": METRIC,
+        "unit": UNIT,
+        "threshold": policy.psi_threshold,
+        "months": story.months,
+        "runs": story.runs,
+        "versions": version_records(story.registry, policy.model),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(time.monotonic() - clock, 1),
+        "home": str(home),
+        "addresses": {"airflow": address.url, "mlflow": uri} if options.keep else None,
+    }
+    report = home / "report.html"
+    report.write_text(demo_page(record), encoding="utf-8")
+    if options.json_file is not None:
+        options.json_file.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    console.print(f"{len(story.runs)} runs of the loop in {record['seconds']:.0f} s", highlight=False)
+    console.print(f"Report   {report}", highlight=False, soft_wrap=True)
+    if options.keep:
+        _stay(console, address, uri, policy)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Story:
+    """The months as they happen, and what came of them so far."""
+
+    home: Path
+    policy: Policy
+    registry: MlflowRegistry
+    api: AirflowApi
+    table: LiveTable
+    months: list[dict[str, Any]] = field(default_factory=list)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+    _traffic: Traffic = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Let the first month, in which nothing answers yet, land."""
+        self.table.wait_for("the flights of 2013 are read")
+        self._traffic = Traffic(self.registry, self.policy, model_rows(read_flights()), self.home / "flights")
+        self._traffic.land(_month_before(_start_of_month_before(FIRST_RUN)))
+
+    def go_on(self, as_of: date) -> None:
+        """Let the month before a day happen, and the loop look at it as of that day."""
+        month = _month_before(as_of)
+        served = None
+        if as_of > FIRST_RUN:
+            self.table.wait_for(f"{month}: production answers")
+            served = self._traffic.serve(month)
+        self._traffic.land(month)
+        run = run_loop(
+            self.api,
+            self.policy.training_dag_id,
+            as_of.isoformat(),
+            on_wait=lambda what: self.table.wait_for(f"as of {as_of}: {what}"),
+        )
+        verdict = read_record(VerdictRecord, run.verdict, what="this verdict") if run.verdict else None
+        self.table.add(run, verdict, served, read_ledger(self.registry, self.policy.model).production)
+        self.runs.append(run_record(run))
+        if served is not None:
+            self.months.append(month_record(month, run, served))
+
+
+def _firsts(until: date) -> Iterator[date]:
+    """The firsts of the months from the first run to the last."""
+    day = FIRST_RUN
+    while day <= until:
+        yield day
+        day = (day + timedelta(days=31)).replace(day=1)
+
+
+def _month_before(first: date) -> str:
+    return f"{_start_of_month_before(first):%Y-%m}"
+
+
+def _start_of_month_before(first: date) -> date:
+    return (first - timedelta(days=1)).replace(day=1)
+
+
+def _dags_folder() -> Path:
+    """The Dags folder of this repository: beside `src/` in a checkout, inside the package in a wheel."""
+    packaged = Path(__file__).parent / "dags"
+    checkout = Path(__file__).parents[3] / "dags"
+    for folder in (packaged, checkout):
+        if (folder / "policies" / "flight-time.yaml").is_file():
+            return folder
+    raise ServiceError(
+        f"the demo's Dags are neither in {packaged} nor in {checkout}; install the package again"
+    )
+
+
+def _stay(console: Console, address: AirflowAddress, uri: str, policy: Policy) -> None:
+    """Leave the pages open until Ctrl-C."""
+    console.print(
+        f"Airflow  {address.url}/dags/{policy.training_dag_id}\n"
+        f"         user {address.user}, password {address.password}\n"
+        f"MLflow   {uri}/#/models/{policy.model}\n"
+        "Ctrl-C stops both.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        console.print("stopping")
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
