@@ -12,7 +12,7 @@ Nothing heavy is imported while it is parsed.
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from airflow_provider_ifp.core.lifecycle import STAGES
 from airflow_provider_ifp.core.policy import Policy, require_training_keys
 from airflow_provider_ifp.core.support import unsupported
 from airflow_provider_ifp.hooks.run_facts import setting
-from airflow_provider_ifp.operators.promote import PromoteOperator, RollbackOperator, production_asset
+from airflow_provider_ifp.operators.promote import PromoteOperator, RollbackOperator
 from airflow_provider_ifp.operators.train import TrainOperator
 from airflow_provider_ifp.operators.validation import ValidationGateOperator
 from airflow_provider_ifp.sensors.drift import DriftSensor
@@ -41,15 +41,17 @@ def build_dags(folder: str | Path | None = None) -> dict[str, DAG]:
         folder: Holds one YAML file per model; None: `[ifp] policies_folder` of Airflow's config.
 
     Returns:
-        Dag id -> Dag. A wrong policy gives a Dag that Airflow shows as an import error under the policy's own file;
-        it takes no other model's Dags away.
+        Dag id -> Dag. A wrong policy gives a Dag that Airflow shows as an import error under the policy's own
+        file; it takes no other model's Dags away.
 
     Raises:
         PolicyError: no folder is named, or it is not there.
     """
     named = folder or setting("policies_folder")
     if named is None:
-        raise PolicyError("build_dags: name the policies' folder, or set policies_folder in section [ifp] of airflow.cfg")
+        raise PolicyError(
+            "build_dags: name the policies' folder, or set policies_folder in section [ifp] of airflow.cfg"
+        )
     dags: dict[str, DAG] = {}
     for path, read in load_policies(Path(named)):
         try:
@@ -89,10 +91,14 @@ def _training_dag(policy: Policy) -> DAG:
     stages = [stage for stage in path if stage != "shadow"]
     params = {
         "force": Param(False, type="boolean", description="Retrain though nothing fired."),
-        "reason": Param("", type="string", description="Why, for the ledger."),
-        "train_params": Param({}, type="object", description="Laid over the policy's train.params."),
-        "stop_at": Param(stages[-1], type="string", enum=stages, description="The last stage that this run goes to."),
-        "as_of": Param(None, type=["null", "string"], description="The time of the run (ISO 8601); empty: now."),
+        "reason": _optional("Why, for the ledger."),
+        "train_params": Param(
+            None, type=["null", "object"], description="Laid over the policy's train.params."
+        ),
+        "stop_at": Param(
+            stages[-1], type="string", enum=stages, description="The last stage that this run goes to."
+        ),
+        "as_of": _optional("The time of the run (ISO 8601); empty: now."),
     }
     with _dag(policy, policy.training_dag_id, policy.schedule, params) as dag:
         before: BaseOperator = _drift(policy)
@@ -110,7 +116,6 @@ def _training_dag(policy: Policy) -> DAG:
                 to=stage,
                 verdict=validate.output,
                 stop_at="{{ params.stop_at }}",
-                outlets=[production_asset(policy.model)] if stage == "production" else [],
             )
             before >> move
             before = move
@@ -120,30 +125,30 @@ def _training_dag(policy: Policy) -> DAG:
 def _monitor_dag(policy: Policy) -> DAG:
     params = {
         "force": Param(False, type="boolean", description="Start the job though nothing fired."),
-        "reason": Param("", type="string", description="Why."),
-        "as_of": Param(None, type=["null", "string"], description="The time of the run (ISO 8601); empty: now."),
+        "reason": _optional("Why."),
+        "as_of": _optional("The time of the run (ISO 8601); empty: now."),
     }
     with _dag(policy, policy.monitor_dag_id, policy.schedule, params) as dag:
         drift = _drift(policy)
         if policy.job_dag_id is not None:
             run_config = dict(getattr(policy.job, "run_config", None) or {})
-            drift >> TriggerDagRunOperator(task_id="trigger", trigger_dag_id=policy.job_dag_id, conf=run_config)
+            drift >> TriggerDagRunOperator(
+                task_id="trigger", trigger_dag_id=policy.job_dag_id, conf=run_config
+            )
     return dag
 
 
 def _rollback_dag(policy: Policy) -> DAG:
     params = {
-        "to_version": Param(
-            None, type=["null", "string"], description="The version to put back; empty: the last good one."
-        ),
-        "reason": Param("", type="string", description="Why, for the ledger."),
+        "to_version": _optional("The version to put back; empty: the last good one."),
+        "reason": _optional("Why, for the ledger."),
     }
-    with _dag(policy, policy.rollback_dag_id, None, params) as dag:
+    with _by_hand(policy, policy.rollback_dag_id, params) as dag:
         RollbackOperator(
             task_id="rollback",
             model=policy.model,
             to_version="{{ params.to_version or '' }}",
-            reason="{{ params.reason }}",
+            reason=_REASON,
         )
     return dag
 
@@ -151,10 +156,12 @@ def _rollback_dag(policy: Policy) -> DAG:
 def _promote_dag(policy: Policy) -> DAG:
     params = {
         "version": Param(type="string", minLength=1, description="The version to move."),
-        "to": Param("staging", type="string", enum=list(STAGES), description="The stage that it is to enter."),
+        "to": Param(
+            "staging", type="string", enum=list(STAGES), description="The stage that it is to enter."
+        ),
         "reason": Param(type="string", minLength=1, description="Why, for the ledger."),
     }
-    with _dag(policy, policy.promote_dag_id, None, params) as dag:
+    with _by_hand(policy, policy.promote_dag_id, params) as dag:
         PromoteOperator(
             task_id="promote",
             model=policy.model,
@@ -166,6 +173,14 @@ def _promote_dag(policy: Policy) -> DAG:
 
 
 _AS_OF = "{{ params.as_of or '' }}"
+_REASON = "{{ params.reason or '' }}"
+_CHECK_RETRIES = 3
+_CHECK_RETRY_DELAY = timedelta(seconds=20)
+
+
+def _optional(description: str) -> Param:
+    """A text that may stay empty: Airflow's form asks for every value whose type is not null as well."""
+    return Param(None, type=["null", "string"], description=description)
 
 
 def _drift(policy: Policy) -> DriftSensor:
@@ -173,8 +188,11 @@ def _drift(policy: Policy) -> DriftSensor:
         task_id="drift",
         policy=policy,
         force="{{ params.force }}",
-        reason="{{ params.reason }}",
+        reason=_REASON,
         as_of=_AS_OF,
+        # A check changes nothing, so it can be made again: a registry that was away for a minute costs nothing.
+        retries=_CHECK_RETRIES,
+        retry_delay=_CHECK_RETRY_DELAY,
     )
 
 
@@ -191,7 +209,12 @@ def _placement(policy: Policy) -> dict[str, Any]:
     return {key: value for key, value in named.items() if value is not None}
 
 
-def _dag(policy: Policy, dag_id: str, schedule: str | None, params: dict[str, Param]) -> DAG:
+def _by_hand(policy: Policy, dag_id: str, params: dict[str, Param]) -> DAG:
+    """A Dag that only ever runs when somebody asks, and must then not wait for somebody to unpause it."""
+    return _dag(policy, dag_id, None, params, is_paused_upon_creation=False)
+
+
+def _dag(policy: Policy, dag_id: str, schedule: str | None, params: dict[str, Param], **settings: Any) -> DAG:
     start = policy.start_date
     return DAG(
         dag_id=dag_id,
@@ -204,16 +227,18 @@ def _dag(policy: Policy, dag_id: str, schedule: str | None, params: dict[str, Pa
         params=params,
         tags={"ifp", policy.model, *policy.tags},
         default_args={"owner": policy.owner or "airflow"},
-        doc_md=__doc__ and f"Made from the policy of `{policy.model}` by `airflow_provider_ifp.dag_factory`.",
+        doc_md=f"Made from the policy of `{policy.model}` by `airflow_provider_ifp.dag_factory`.",
+        **settings,
     )
 
 
 class BrokenPolicyDag(DAG):
     """Stands for a policy that is wrong, and fails where Airflow shows it as an import error.
 
-    Airflow takes all Dags of a file away when that file has an import error. In its Dag processor this Dag therefore
-    fails a step later, when it is serialised, and under the policy's own path, so that the others of its file stay. A
-    plain `DagBag` (tests, the command line) never serialises; there it fails when it is validated.
+    Airflow takes all Dags of a file away when that file has an import error. In its Dag processor this Dag
+    therefore fails a step later, when it is serialised, and under the policy's own path, so that the others
+    of its file stay. A plain `DagBag` (tests, the command line) never serialises; there it fails when it is
+    validated.
     """
 
     problem: str

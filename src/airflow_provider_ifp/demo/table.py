@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 _WIDTH_IN_A_FILE = 160
 _NONE = "-"
+_TITLE = (
+    "Which version answered the month before, how far it and the first one erred (RMSE in {unit});\n"
+    "what the loop saw as of the day, and what it did"
+)
 
 
 class LiveTable:
@@ -33,13 +37,11 @@ class LiveTable:
         self._console = console
         self._started = time.monotonic()
         self._waiting = ""
-        self._table = Table(
-            title=f"The loop, month by month; errors are RMSE in {unit}", title_justify="left"
-        )
+        self._table = Table(title=_TITLE.format(unit=unit), title_justify="left")
         for name, right in (
-            ("as of", False), ("flights", True), ("answered by", False), ("erred", True),
-            ("version 1 would", True), ("largest PSI", False), ("fired", False), ("candidate", False),
-            ("good enough?", False), ("no worse?", False), ("then in production", False),
+            ("as of", False), ("flights", True), ("version", False), ("erred", True), ("first would", True),
+            ("largest PSI", False), ("fired", False), ("candidate", False),
+            ("good enough?", False), ("no worse?", False), ("production", False),
         ):  # fmt: skip
             self._table.add_column(name, justify="right" if right else "left", no_wrap=name == "as of")
 
@@ -80,10 +82,10 @@ class LiveTable:
             *_month(served),
             f"{run.largest['psi']:.4f} {run.largest['name']}" if run.largest else _NONE,
             Text("fired", style="bold red") if run.drift["fired"] else "no",
-            f"version {run.version}" if run.version else _NONE,
+            run.version or _NONE,
             _gate(verdict, compared=False),
             _gate(verdict, compared=True),
-            f"version {production}" if production else "nothing",
+            production or "none",
         )
 
     def _draw(self) -> Group:
@@ -103,10 +105,10 @@ def open_console() -> Console:
 
 def _month(served: Served | None) -> tuple[str, str, str, str]:
     if served is None:
-        return _NONE, "nothing yet", _NONE, _NONE
+        return _NONE, "none", _NONE, _NONE
     return (
         f"{served.rows:,}",
-        f"version {served.version}",
+        served.version,
         f"{served.error:.2f}",
         f"{served.first_error:.2f}",
     )
@@ -127,5 +129,5 @@ def _numbers(check: CheckRecord) -> str:
     if check.value is None:
         return check.verdict
     other = check.against if check.name == "comparison" else check.bound
-    beside = "against" if check.name == "comparison" else "within" if check.verdict == "pass" else "past"
-    return f"{check.value:.2f} {beside} {other:.2f}" if other is not None else f"{check.value:.2f}"
+    sign = "against" if check.name == "comparison" else "≤" if check.value <= (other or 0.0) else ">"
+    return f"{check.value:.2f} {sign} {other:.2f}" if other is not None else f"{check.value:.2f}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import Asset, BaseOperator
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_provider_ifp.core.errors import DigestMismatchError, PromotionRefusedError, VersionNotFoundError
 from airflow_provider_ifp.core.lifecycle import STAGES, Unchecked
+from airflow_provider_ifp.hooks.assets import announce, announced
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
 from airflow_provider_ifp.hooks.run_facts import attempt
 
@@ -20,16 +21,12 @@ if TYPE_CHECKING:
 _REFUSED = (PromotionRefusedError, VersionNotFoundError, DigestMismatchError)
 
 
-def production_asset(model: str) -> Asset:
-    """The asset that gets an event whenever another version answers users."""
-    return Asset(name=f"ifp://{model}/production", uri=f"ifp://{model}/production")
-
-
 class PromoteOperator(BaseOperator):
     """Move a version to a stage, by the verdict that it got, or by a person's word.
 
-    With a verdict: refuses one that does not pass, or that was made against another production than there is now.
-    Without one the move is a person's, and needs a reason. XCom: model, version, stage, replaced, event.
+    With a verdict: refuses one that does not pass, or that was made against another production than there is
+    now. Without one the move is a person's, and needs a reason. XCom: model, version, stage, replaced, event.
+    A move to production is an event of the asset `ifp://<model>/production`.
 
     Args:
         model: The registered model.
@@ -58,7 +55,8 @@ class PromoteOperator(BaseOperator):
         registry_conn_id: str = "ifp_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        self._production = announced(model, "production")
+        super().__init__(**{**kwargs, "outlets": [*kwargs.get("outlets", ()), self._production]})
         self.model = model
         self.version = version
         self.to = to
@@ -98,14 +96,19 @@ class PromoteOperator(BaseOperator):
             )
         except _REFUSED as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-        self.log.info("%s version %s is in %s; it replaced %s", self.model, version, self.to, moved["replaced"])
+        self.log.info(
+            "%s version %s is in %s; it replaced %s", self.model, version, self.to, moved["replaced"]
+        )
+        if self.to == "production":
+            announce(context, self._production, **moved)
         return moved
 
 
 class RollbackOperator(BaseOperator):
     """Put an earlier production version back: the last good one, or a named one, in one event.
 
-    The old version's files are verified before the pointer moves. XCom: model, version, stage, replaced, event.
+    The old version's files are verified before the pointer moves. XCom: model, version, stage, replaced,
+    event.
 
     Args:
         model: The registered model.
@@ -126,7 +129,8 @@ class RollbackOperator(BaseOperator):
         registry_conn_id: str = "ifp_default",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{**kwargs, "outlets": [*kwargs.get("outlets", ()), production_asset(model)]})
+        self._production = announced(model, "production")
+        super().__init__(**{**kwargs, "outlets": [*kwargs.get("outlets", ()), self._production]})
         self.model = model
         self.to_version = to_version
         self.reason = reason
@@ -150,5 +154,11 @@ class RollbackOperator(BaseOperator):
             )
         except _REFUSED as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-        self.log.info("%s version %s is in production again; it replaced %s", self.model, moved["version"], moved["replaced"])
+        self.log.info(
+            "%s version %s is in production again; it replaced %s",
+            self.model,
+            moved["version"],
+            moved["replaced"],
+        )
+        announce(context, self._production, **moved)
         return moved

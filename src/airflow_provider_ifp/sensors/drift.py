@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.utils.skipmixin import SkipMixin
-from airflow.sdk import Asset, AssetAlias, BaseSensorOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from airflow_provider_ifp.hooks.assets import announce, announced
 from airflow_provider_ifp.hooks.run_facts import run_time, setting, to_policy, truth
 from airflow_provider_ifp.triggers.drift import DriftTrigger
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.policy import Policy
 
 
-class DriftSensor(BaseSensorOperator, SkipMixin):  # type: ignore[misc]
+class DriftSensor(BaseSensorOperator, SkipMixin):
     """Compare the current window of the prediction log with the production version's own profile.
 
-    The check runs in the triggerer, so that it holds no worker slot. Not fired or undecided: the task succeeds with
-    its result and everything after it is skipped. Fired: what comes after runs, and the asset `ifp://<model>/drift`
-    gets an event.
+    The check runs in the triggerer, so that it holds no worker slot. Not fired or undecided: the task
+    succeeds with its result and everything after it is skipped. Fired: what comes after runs, and the asset
+    `ifp://<model>/drift` gets an event.
 
     Args:
         policy: The model's policy, or the path of its file.
@@ -35,7 +36,8 @@ class DriftSensor(BaseSensorOperator, SkipMixin):  # type: ignore[misc]
         wait: Check again every `poke_interval` until it fires, in Dags of one's own.
         force: Fire without a check (templated).
         reason: Why, when forced (templated).
-        as_of: The time of the run, ISO 8601 (templated); empty: the end of the data interval, else `run_after`.
+        as_of: The time of the run, ISO 8601 (templated); empty: the end of the data interval, else
+            `run_after`.
     """
 
     template_fields: Sequence[str] = ("predictions", "force", "reason", "as_of")
@@ -54,10 +56,8 @@ class DriftSensor(BaseSensorOperator, SkipMixin):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         self._policy = to_policy(policy)
-        self.drift_asset = f"ifp://{self._policy.model}/drift"
-        # An alias, since an asset as outlet would announce every quiet check as well.
-        self._alias = AssetAlias(name=self.drift_asset)
-        super().__init__(**{**kwargs, "outlets": [*kwargs.get("outlets", ()), self._alias]})
+        self._firing = announced(self._policy.model, "drift")
+        super().__init__(**{**kwargs, "outlets": [*kwargs.get("outlets", ()), self._firing]})
         self.predictions = predictions
         self.registry_conn_id = registry_conn_id
         self.wait = wait
@@ -88,16 +88,20 @@ class DriftSensor(BaseSensorOperator, SkipMixin):  # type: ignore[misc]
         """Take the check's result; skip what follows unless it fired.
 
         Raises:
-            AirflowFailException: the check could not be decided: no log, no registry, a damaged file.
+            AirflowFailException: the check could not be decided: no log, a damaged file; no retry would help.
+            AirflowException: the registry did not answer; Airflow's retries count.
         """
         if "error" in event:
-            raise AirflowFailException(event["error"])
+            raise (
+                AirflowException(event["error"])
+                if event["transient"]
+                else AirflowFailException(event["error"])
+            )
         result: dict[str, Any] = event["result"]
         said = "fired" if result["fired"] else "not fired" if result["decided"] else "undecided"
         self.log.info("%s %s: %s", self._policy.model, said, "; ".join(result["reasons"]))
         if result["fired"]:
-            asset = Asset(name=self.drift_asset, uri=self.drift_asset)
-            context["outlet_events"][self._alias].add(asset, extra={"reasons": result["reasons"]})
+            announce(context, self._firing, reasons=result["reasons"])
             return result
         context["ti"].xcom_push(key="return_value", value=result)
         self.skip(ti=context["ti"], tasks=self.get_flat_relatives(upstream=False))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ifp.core.errors import IfpError
+from airflow_provider_ifp.core.errors import IfpError, RegistryError
 from airflow_provider_ifp.core.policy import Policy
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook, RegistryAddress
 
@@ -28,7 +28,8 @@ class DriftTrigger(BaseTrigger):
         registry_conn_id: Airflow connection of the registry.
         force: Fire without a check.
         reason: Why, when forced.
-        wait: Check again every `poke_interval` until it fires; each check's time is `now` plus the time waited.
+        wait: Check again every `poke_interval` until it fires; each check's time is `now` plus the time
+            waited.
         poke_interval: Seconds between checks.
     """
 
@@ -59,9 +60,12 @@ class DriftTrigger(BaseTrigger):
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give the class path and the arguments that make this trigger again."""
         names = (
-            "policy", "folder", "now", "predictions", "registry_conn_id", "force", "reason", "wait", "poke_interval",
+            "policy", "folder", "now", "predictions", "registry_conn_id", "force", "reason", "wait",
+            "poke_interval",
         )  # fmt: skip
-        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            name: getattr(self, name) for name in names
+        }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: the check's result, or the error that kept it from being decided."""
@@ -73,12 +77,15 @@ class DriftTrigger(BaseTrigger):
                 # Reading Parquet and asking MLflow block; the triggerer's loop must go on meanwhile.
                 result = await anyio.to_thread.run_sync(self._check, address, waited)
             except IfpError as error:
-                yield TriggerEvent({"error": f"{type(error).__name__}: {error}"})
+                transient = isinstance(error, RegistryError)
+                yield TriggerEvent({"error": f"{type(error).__name__}: {error}", "transient": transient})
                 return
             if result["fired"] or not self.wait:
                 yield TriggerEvent({"result": result})
                 return
-            self.log.info("not fired: %s; looking again in %s s", "; ".join(result["reasons"]), self.poke_interval)
+            self.log.info(
+                "not fired: %s; looking again in %s s", "; ".join(result["reasons"]), self.poke_interval
+            )
             await asyncio.sleep(self.poke_interval)
 
     def _check(self, address: RegistryAddress, waited: timedelta) -> dict[str, Any]:
