@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, get_parsing_context
 
 from airflow_provider_ifp.adapters.policy_files import load_policies
 from airflow_provider_ifp.core.errors import PolicyError
@@ -53,15 +53,18 @@ def build_dags(folder: str | Path | None = None) -> dict[str, DAG]:
             "build_dags: name the policies' folder, or set policies_folder in section [ifp] of airflow.cfg"
         )
     dags: dict[str, DAG] = {}
+    # A task's process reads the file for one Dag, and must not stumble over another model's policy.
+    wanted = get_parsing_context().dag_id
     for path, read in load_policies(Path(named)):
         try:
             if isinstance(read, PolicyError):
                 raise read
-            dags |= {dag.dag_id: dag for dag in dags_of(read, path)}
+            if wanted is None or wanted in read.dag_ids:
+                dags |= {dag.dag_id: dag for dag in dags_of(read, path)}
         except PolicyError as error:
             broken = _broken_dag(path, error)
             dags[broken.dag_id] = broken
-    return dags
+    return {wanted: dags[wanted]} if wanted in dags else dags
 
 
 def dags_of(policy: Policy, path: Path) -> list[DAG]:
@@ -190,7 +193,8 @@ def _drift(policy: Policy) -> DriftSensor:
         force="{{ params.force }}",
         reason=_REASON,
         as_of=_AS_OF,
-        # A check changes nothing, so it can be made again: a registry that was away for a minute costs nothing.
+        # A check changes nothing, so it can be made again: a registry that was away for a minute costs
+        # nothing.
         retries=_CHECK_RETRIES,
         retry_delay=_CHECK_RETRY_DELAY,
     )
@@ -257,7 +261,7 @@ class BrokenPolicyDag(DAG):
             base = base.parent
         self.relative_fileloc = os.path.relpath(self.policy_path, base)
 
-    def get_serialized_fields(self) -> Any:  # type: ignore[override]
+    def get_serialized_fields(self) -> Any:  # type: ignore[override]  # Airflow's is a class method, and this one needs the Dag
         """Fail, where Airflow would write this Dag into its database."""
         raise PolicyError(self.problem)
 

@@ -12,8 +12,12 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-ifp",
         "name": "IFP",
-        "description": "Closes the ML loop around an MLflow registry: drift, training, gates, promotion, rollback.",
-        "integrations": [{"integration-name": integration, "external-doc-url": "https://mlflow.org", "tags": ["ml"]}],
+        "description": (
+            "Closes the ML loop around an MLflow registry: drift, training, gates, promotion, rollback."
+        ),
+        "integrations": [
+            {"integration-name": integration, "external-doc-url": "https://mlflow.org", "tags": ["ml"]}
+        ],
         "operators": [
             {
                 "integration-name": integration,
@@ -48,13 +52,17 @@ def get_provider_info() -> dict[str, Any]:
             "ifp": {
                 "description": "The ML loop of airflow-provider-ifp.",
                 "options": {
-                    "policies_folder": _option("Folder of the policies, one YAML file per model.", "/opt/airflow/dags/policies"),
+                    "policies_folder": _option(
+                        "Folder of the policies, one YAML file per model.", "/opt/airflow/dags/policies"
+                    ),
                     "cache_folder": _option(
-                        "Folder for training data, checkpoints and downloaded models; may be lost at any time but "
-                        "during a training.",
+                        "Folder for training data, checkpoints and downloaded models; may be lost at any "
+                        "time but during a training.",
                         "/var/cache/ifp",
                     ),
-                    "predictions": _option("Root of the prediction log where a policy names none.", "s3://lake/predictions"),
+                    "predictions": _option(
+                        "Root of the prediction log where a policy names none.", "s3://lake/predictions"
+                    ),
                 },
             }
         },

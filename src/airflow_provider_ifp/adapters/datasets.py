@@ -122,8 +122,9 @@ def source_id(uri: str, window: Window | None = None, *, time_column: str | None
 
 def partition_fields(dataset: ds.Dataset) -> list[str]:
     """List the columns that stand in folder names (`month=2013-01/`), not in files."""
-    partitioning = getattr(dataset, "partitioning", None)
-    return [] if partitioning is None else list(partitioning.schema.names)
+    # Asked of the files: without such folders `dataset.partitioning.schema` holds every column, not none.
+    found = (ds.get_partition_keys(fragment.partition_expression) for fragment in dataset.get_fragments())
+    return list(dict.fromkeys(name for keys in found for name in keys))
 
 
 def feature_columns(

@@ -15,7 +15,9 @@ from airflow_provider_ifp.core.digest import digest_json
 
 def read_environment() -> dict[str, Any]:
     """The interpreter and every installed distribution, with one digest over both."""
-    installed = {entry.name.lower().replace("_", "-"): entry.version for entry in distributions()}
+    # Of two with one name the first on the path is imported; half-removed ones have no name at all.
+    found = [entry for entry in distributions() if entry.name]
+    installed = {entry.name.lower().replace("_", "-"): entry.version for entry in reversed(found)}
     facts = {
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
@@ -43,7 +45,7 @@ def device_class() -> str:
 
 
 def gpu_names() -> list[str]:
-    """Name and driver version of each GPU, such as `NVIDIA H100 80GB HBM3, 570.86`; empty without a driver."""
+    """Each GPU's name and driver version, such as `NVIDIA H100 80GB HBM3, 570.86`; empty without a driver."""
     if shutil.which("nvidia-smi") is None:
         return []
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]

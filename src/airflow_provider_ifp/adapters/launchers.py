@@ -22,8 +22,16 @@ if TYPE_CHECKING:
 _GRACE_SECONDS = 2.0
 """Between SIGTERM and SIGKILL: Airflow kills the task itself 5 s after it asked it to stop."""
 
-_SECRETS = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
+_SECRETS = (
+    "AIRFLOW_CONN_",  # the registry's connection may be one of them
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "MLFLOW_TRACKING_USERNAME",
+)
+"""Beginnings of the names of variables that a trainer does not get."""
+
 _LOOK_SECONDS = 0.5
+_STEP_SECONDS = 0.02
 
 
 class Launcher(Protocol):
@@ -86,7 +94,7 @@ class LocalLauncher:
         )
         try:
             self._follow(on_line, on_pause, deadline)
-            return self._process.wait()
+            return self._end(on_pause, deadline)
         finally:
             self.kill()
 
@@ -110,6 +118,7 @@ class LocalLauncher:
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             while True:
+                ended = process.poll() is not None  # asked first: what it printed last is still to be read
                 chunk = os.read(pipe, 65536) if selector.select(_LOOK_SECONDS) else None
                 if chunk:
                     *lines, rest = (rest + chunk).split(b"\n")
@@ -117,17 +126,32 @@ class LocalLauncher:
                         on_line(line.decode(errors="replace"))
                 on_pause()
                 # A grandchild may hold the pipe open: the trainer's own end is what counts.
-                if chunk == b"" or (chunk is None and process.poll() is not None):
+                if chunk == b"" or (chunk is None and ended):
                     break
-                if deadline is not None and time.monotonic() > deadline:
-                    raise TrainingError("training took longer than train.timeout allows, and was killed")
+                _require_time(deadline)
         if rest:
             on_line(rest.decode(errors="replace"))
 
+    def _end(self, on_pause: Callable[[], None], deadline: float | None) -> int:
+        """Wait for a trainer that prints nothing any more: mostly it ends now, but it may have more to do."""
+        if self._process is None:
+            raise TrainingError("no trainer was started")
+        while True:
+            try:
+                return self._process.wait(_LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                on_pause()
+                _require_time(deadline)
+
+
+def _require_time(deadline: float | None) -> None:
+    if deadline is not None and time.monotonic() > deadline:
+        raise TrainingError("training took longer than train.timeout allows, and was killed")
+
 
 def trainer_environment(environment: Mapping[str, str], seed: int) -> dict[str, str]:
-    """This process's environment without the registry's credentials, and with what makes training repeatable."""
-    kept = {key: value for key, value in environment.items() if key not in _SECRETS}
+    """This process's environment without the registry's credentials, with what makes training repeatable."""
+    kept = {key: value for key, value in environment.items() if not key.startswith(_SECRETS)}
     return {
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         **kept,
@@ -143,12 +167,32 @@ def end_trees(*leaders: int) -> None:
     """
     members = [process for leader in leaders for process in _tree(leader)]
     _signal(members, signal.SIGTERM)
-    _, alive = psutil.wait_procs(members, timeout=_GRACE_SECONDS)
+    alive = _outlive(members)
     # Asked again: a process may have started another one meanwhile.
     late = [process for leader in leaders for process in _tree(leader)]
     alive += [process for process in late if process not in alive]
     _signal(alive, signal.SIGKILL)
-    psutil.wait_procs(alive, timeout=_GRACE_SECONDS)
+    _outlive(alive)
+
+
+def _outlive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those that still live when the grace is over.
+
+    psutil's own wait would reap our child, and its exit code would be lost to whoever started it.
+    """
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while alive := [process for process in processes if _lives(process)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_STEP_SECONDS)
+    return alive
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _tree(pid: int) -> list[psutil.Process]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.lifecycle import Event
+    from airflow_provider_ifp.core.lifecycle import Event, Stage
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def project(registry: Registry, model: str) -> Ledger:
     return ledger
 
 
-def _warn_of_moves_by_hand(ledger: Ledger, held: Mapping[str, str]) -> None:
+def _warn_of_moves_by_hand(ledger: Ledger, held: Mapping[Stage, str]) -> None:
     """Stale aliases of a crash are what the ledger said one event ago; anything else was moved by hand."""
     before = Ledger(ledger.model, ledger.events[:-1]).stages
     for stage in STAGES:
@@ -95,9 +95,12 @@ def resolve(registry: Registry, model: str, version: str) -> ModelVersion:
         return registry.version(model, version)
     stage = version[1:]
     held = read_ledger(registry, model).stages
-    number = held.get(stage)  # type: ignore[call-overload]
+    number = held.get(stage)  # type: ignore[call-overload]  # any text: what is no stage is not held
     if number is None:
-        there = ", ".join(f"@{name} is version {held[name]}" for name in STAGES if name in held) or "all are empty"
+        there = (
+            ", ".join(f"@{name} is version {held[name]}" for name in STAGES if name in held)
+            or "all are empty"
+        )
         raise VersionNotFoundError(
             f"{model} has no version at {version} (stages: @staging, @shadow, @production; {there}) "
             f"in {registry.uri}"

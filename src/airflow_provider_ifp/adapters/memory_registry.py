@@ -37,7 +37,7 @@ class MemoryRegistry:
         self._store = tempfile.TemporaryDirectory(prefix="ifp-memory-registry-")
         self._versions: dict[str, list[ModelVersion]] = defaultdict(list)
         self._ledgers: dict[str, dict[int, Event]] = defaultdict(dict)
-        self._aliases: dict[str, dict[str, str]] = defaultdict(dict)
+        self._aliases: dict[str, dict[Stage, str]] = defaultdict(dict)
         self._files: dict[tuple[str, str], bytes] = {}
         self.runs: dict[str, dict[str, str]] = {}
         self.params: dict[str, dict[str, str]] = defaultdict(dict)
@@ -69,7 +69,7 @@ class MemoryRegistry:
     def get_file(self, run_id: str, path: str) -> bytes | None:
         return self._files.get((run_id, path))
 
-    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:
+    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:  # noqa: ARG002 - the Protocol's
         target = Path(self._store.name, f"{model}-{next(self._numbers)}")
         shutil.copytree(folder, target)
         return StoredModel(target.name, str(target))
@@ -113,7 +113,7 @@ class MemoryRegistry:
             if self._ledgers[model].setdefault(event.number, event) != event:
                 raise LedgerConflictError(f"{model}: another writer took ledger event {event.number}")
 
-    def aliases(self, model: str) -> dict[str, str]:
+    def aliases(self, model: str) -> dict[Stage, str]:
         return dict(self._aliases[model])
 
     def project(self, model: str, stages: Mapping[Stage, str]) -> None:

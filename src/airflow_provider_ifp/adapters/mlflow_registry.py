@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import urlsplit
 
 import requests
@@ -27,6 +28,8 @@ from mlflow.protos.databricks_pb2 import (
     ErrorCode,
 )
 from mlflow.tracking import get_tracking_uri
+from mlflow.utils.credentials import get_default_host_creds
+from mlflow.utils.rest_utils import http_request
 
 from airflow_provider_ifp.adapters.registry import ModelVersion, StoredModel
 from airflow_provider_ifp.core.errors import (
@@ -47,6 +50,7 @@ LEDGER = "ifp-ledger"
 _EVENT = "event."
 _EVENT_LIMIT = 6000  # past this MLflow cuts a param silently
 _REACH_SECONDS = 10
+_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")  # the `user:password@` of an address
 _BATCH = 1000  # MLflow's limit of metrics in one log_batch call
 
 
@@ -69,10 +73,11 @@ class MlflowRegistry:
             # MLflow reads credentials from the environment alone; they stand in no URI, argument or log.
             os.environ["MLFLOW_TRACKING_USERNAME"] = username
             os.environ["MLFLOW_TRACKING_PASSWORD"] = password or ""
-        self.uri = uri or get_tracking_uri()
-        _require_answer(self.uri)
+        self._address = uri or get_tracking_uri()
+        self.uri = _USER_INFO.sub("", self._address)
+        _require_answer(self._address, self.uri)
         with _translated(self.uri):
-            self._client = MlflowClient(self.uri, self.uri)
+            self._client = MlflowClient(self._address, self._address)
         self._ledger_runs: dict[str, str] = {}
 
     def start_run(self, model: str, *, name: str, tags: Mapping[str, str]) -> str:
@@ -105,7 +110,8 @@ class MlflowRegistry:
         folder = path.rpartition("/")[0]
         with tempfile.TemporaryDirectory(prefix="ifp-") as scratch, _translated(self.uri):
             # Asked first, since a download of a missing path may give an empty folder and no error.
-            if path not in {entry.path for entry in self._client.list_artifacts(run_id, folder or None)}:
+            there = self._client.list_artifacts(run_id, folder or None)
+            if path not in {entry.path for entry in there if not entry.is_dir}:
                 return None
             return Path(self._client.download_artifacts(run_id, path, scratch)).read_bytes()
 
@@ -137,7 +143,9 @@ class MlflowRegistry:
                 source=stored.uri,
                 run_id=run_id,
                 model_id=stored.id,
-                tags={**tags, "ifp.nonce": nonce},
+                # MLflow takes the model id and never gives it back: a twin of this version needs it.
+                tags={**tags, "ifp.nonce": nonce, "ifp.stored_model": stored.id},
+                await_creation_for=0,
             )
         # MLflow's client repeats a POST whose answer it lost: one call can make several versions.
         made = self._with_nonce(model, nonce)
@@ -161,20 +169,19 @@ class MlflowRegistry:
                     return tuple(sorted(found, key=lambda entry: int(entry.version)))
 
     def version(self, model: str, version: str) -> ModelVersion:
-        try:
-            with _translated(self.uri):
+        if version.isdecimal():  # MLflow calls anything else an invalid parameter
+            with suppress(VersionNotFoundError), _translated(self.uri):
                 return _version(self._client.get_model_version(model, version))
-        except VersionNotFoundError:
-            known = ", ".join(entry.version for entry in self.versions(model)) or "none"
-            raise VersionNotFoundError(
-                f"{model} has no version {version!r} at {self.uri}; its versions: {known}"
-            ) from None
+        known = ", ".join(entry.version for entry in self.versions(model)) or "none"
+        raise VersionNotFoundError(f"{model} has no version {version!r} at {self.uri}; its versions: {known}")
 
     def download(self, version: ModelVersion, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ifp-", dir=folder.parent) as scratch, _translated(self.uri):
             got = Path(
-                download_artifacts(artifact_uri=version.stored.uri, dst_path=scratch, tracking_uri=self.uri)
+                download_artifacts(
+                    artifact_uri=version.stored.uri, dst_path=scratch, tracking_uri=self._address
+                )
             )
             for entry in got.iterdir():
                 entry.rename(folder / entry.name)
@@ -192,8 +199,8 @@ class MlflowRegistry:
         value = json.dumps(event.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         if len(value) >= _EVENT_LIMIT:
             raise RegistryError(
-                f"{model}: ledger event {event.number} has {len(value)} characters, more than {_EVENT_LIMIT}; "
-                "shorten its reason"
+                f"{model}: ledger event {event.number} has {len(value)} characters, more than "
+                f"{_EVENT_LIMIT}; shorten its reason"
             )
         run_id = self._ledger_run(model, create=True)
         key = f"{_EVENT}{event.number:07d}"
@@ -209,7 +216,7 @@ class MlflowRegistry:
                     f"{model}: another writer took ledger event {event.number}"
                 ) from error
 
-    def aliases(self, model: str) -> dict[str, str]:
+    def aliases(self, model: str) -> dict[Stage, str]:
         with _translated(self.uri):
             try:
                 held = self._client.get_registered_model(model).aliases
@@ -217,7 +224,7 @@ class MlflowRegistry:
                 if error.error_code == _name(RESOURCE_DOES_NOT_EXIST):
                     return {}
                 raise
-        return {stage: str(version) for stage, version in held.items() if stage in STAGES}
+        return {stage: str(held[stage]) for stage in STAGES if stage in held}
 
     def project(self, model: str, stages: Mapping[Stage, str]) -> None:
         held = self.aliases(model)
@@ -233,7 +240,8 @@ class MlflowRegistry:
         try:
             self._client.set_registered_model_alias(model, stage, version)
         except MlflowException:
-            # The first setting of an alias by two clients at once violates a UNIQUE constraint in one of them.
+            # The first setting of an alias by two clients at once violates a UNIQUE constraint in one of
+            # them.
             self._client.set_registered_model_alias(model, stage, version)
 
     def _experiment(self, name: str) -> str:
@@ -248,6 +256,10 @@ class MlflowRegistry:
                 raise
             return str(found.experiment_id)
 
+    @overload
+    def _ledger_run(self, model: str, *, create: Literal[True]) -> str: ...
+    @overload
+    def _ledger_run(self, model: str, *, create: bool) -> str | None: ...
     def _ledger_run(self, model: str, *, create: bool) -> str | None:
         """The run whose params are the ledger: the one that the genesis experiment's tag elected."""
         if model in self._ledger_runs:
@@ -258,7 +270,8 @@ class MlflowRegistry:
             if elected is None and not create:
                 return None
             if elected is None:
-                # Creating runs is no compare-and-set; experiment names are unique, and tags come with creation.
+                # Creating runs is no compare-and-set; experiment names are unique, and tags come with
+                # creation.
                 mine = self._client.create_run(
                     self._experiment(f"{LEDGER}/{model}"), run_name=f"{model} promotion ledger"
                 ).info.run_id
@@ -271,8 +284,8 @@ class MlflowRegistry:
                 elected = self._client.get_experiment_by_name(genesis)
         if elected is None or "ifp.ledger_run" not in elected.tags:
             raise RegistryError(
-                f"{model}: experiment {genesis!r} at {self.uri} has no tag 'ifp.ledger_run', so its promotion "
-                "ledger cannot be found; restore that experiment"
+                f"{model}: experiment {genesis!r} at {self.uri} has no tag 'ifp.ledger_run', so its "
+                "promotion ledger cannot be found; restore that experiment"
             )
         self._ledger_runs[model] = str(elected.tags["ifp.ledger_run"])
         return self._ledger_runs[model]
@@ -283,7 +296,7 @@ def _version(entry: Any) -> ModelVersion:
         model=entry.name,
         version=str(entry.version),
         run_id=str(entry.run_id or ""),
-        stored=StoredModel(str(entry.model_id or ""), str(entry.source)),
+        stored=StoredModel(str(entry.tags.get("ifp.stored_model", "")), str(entry.source)),
         created=int(entry.creation_timestamp),
         tags=dict(entry.tags),
     )
@@ -293,21 +306,29 @@ def _name(code: int) -> str:
     return str(ErrorCode.Name(code))
 
 
-def _require_answer(uri: str) -> None:
+def _require_answer(address: str, shown: str) -> None:
     """Ask the server once, briefly: MLflow's own client would repeat a refused connection for minutes."""
-    if urlsplit(uri).scheme not in {"http", "https"}:
+    if urlsplit(address).scheme not in {"http", "https"}:
         return
     try:
-        answer = requests.get(f"{uri.rstrip('/')}/health", timeout=_REACH_SECONDS)
-    except requests.RequestException as error:
+        # With the client's own credentials, token and certificates: a proxy may ask for them here too.
+        answer = http_request(
+            get_default_host_creds(address),
+            "/health",
+            "GET",
+            max_retries=0,
+            timeout=_REACH_SECONDS,
+            raise_on_status=False,
+        )
+    except MlflowException as error:
         raise RegistryUnreachableError(
-            f"MLflow at {uri} does not answer ({type(error).__name__}); start it, or mend the connection "
-            "'ifp_default' or MLFLOW_TRACKING_URI"
+            f"MLflow at {shown} does not answer ({type(error.__context__).__name__}); start it, or mend the "
+            "connection 'ifp_default' or MLFLOW_TRACKING_URI"
         ) from error
     if answer.status_code in {401, 403}:
         raise RegistryUnreachableError(
-            f"MLflow at {uri} refuses these credentials (HTTP {answer.status_code}); set login and password of "
-            "the Airflow connection, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            f"MLflow at {shown} refuses these credentials (HTTP {answer.status_code}); set login and "
+            "password of the Airflow connection, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
         )
 
 
@@ -317,10 +338,11 @@ def _translated(uri: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
+        told = f"MLflow at {uri}: {_USER_INFO.sub('', str(error))}"
         if error.error_code == _name(RESOURCE_DOES_NOT_EXIST):
-            raise VersionNotFoundError(f"MLflow at {uri}: {error}") from error
-        if isinstance(error.__cause__, requests.RequestException) or "Max retries exceeded" in str(error):
-            raise RegistryUnreachableError(f"MLflow at {uri} stopped answering: {error}") from error
-        raise RegistryError(f"MLflow at {uri}: {error}") from error
+            raise VersionNotFoundError(told) from error
+        if isinstance(error.__cause__, requests.RequestException) or "Max retries exceeded" in told:
+            raise RegistryUnreachableError(told) from error
+        raise RegistryError(told) from error
     except (requests.RequestException, ConnectionError) as error:
         raise RegistryUnreachableError(f"MLflow at {uri} stopped answering: {error}") from error

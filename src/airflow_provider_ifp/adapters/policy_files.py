@@ -16,7 +16,7 @@ from airflow_provider_ifp.core.policy import Policy
 from airflow_provider_ifp.core.policy_problems import Problem, describe, policy_problems
 
 _NEEDS_KEYS = ("train", "monitor", "budget", "job")
-"""Sections whose presence means something, so that an empty one is a question."""
+"""Sections whose presence means something: one left empty is a question; `null` says that there is none."""
 
 
 def load_policy(path: str | os.PathLike[str]) -> Policy:
@@ -38,7 +38,7 @@ def load_policy(path: str | os.PathLike[str]) -> Policy:
     if document.flaws:
         lines = [(flaw.mark, Problem(flaw.path, flaw.message)) for flaw in document.flaws]
         raise PolicyError(_lines(file, lines))
-    policy, problems = _check(document.data, file)
+    policy, problems = _check(document, file)
     if problems or policy is None:
         raise PolicyError(_lines(file, [(document.mark_of(problem.path), problem) for problem in problems]))
     return policy
@@ -91,8 +91,9 @@ def _read_together(paths: Iterable[Path]) -> Iterator[tuple[Path, Policy | Polic
             yield path, policy
 
 
-def _check(data: object, file: Path) -> tuple[Policy | None, list[Problem]]:
+def _check(document: Document, file: Path) -> tuple[Policy | None, list[Problem]]:
     """Turn a file's data into a policy; problems have the file's places."""
+    data = document.data
     if data is None:
         return None, [Problem((), "the file is empty; expected keys such as `model:`, `data:` and `train:`")]
     if not isinstance(data, dict):
@@ -100,10 +101,11 @@ def _check(data: object, file: Path) -> tuple[Policy | None, list[Problem]]:
     translation = translate_dialect(data)
     problems = list(translation.problems)
     mapping = {"model": file.stem, **translation.mapping}
-    empty = [key for key in _NEEDS_KEYS if key in mapping and mapping[key] is None]
-    for key in empty:
-        text = f"is empty; give it keys, write `{key}: {{}}` for its defaults, or leave it out"
-        problems.append(Problem(translation.place_in_file((key,)), text))
+    for key in _NEEDS_KEYS:
+        place = translation.place_in_file((key,))
+        if key in mapping and place in document.blank:
+            text = f"is empty; give it keys, write `{key}: {{}}` for its defaults, or leave it out"
+            problems.append(Problem(place, text))
     policy = None
     try:
         policy = Policy.model_validate(mapping, context={"folder": file.parent})

@@ -182,8 +182,7 @@ def _categories(column: pa.Array | pa.ChunkedArray) -> tuple[dict[str, int], int
     for value, rows in zip(
         counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True
     ):
-        # NaN alone differs from itself.
-        if value is None or value != value:  # noqa: PLR0124
+        if value is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
             missing += rows
         else:
             counts[_text(value)] += rows

@@ -53,14 +53,17 @@ class ModelVersion:
 
     @property
     def content_digest(self) -> str:
+        """Digest of what the model is and saw; `unrecorded` for a version made by another hand."""
         return self.tags.get("ifp.content_digest", UNRECORDED)
 
     @property
     def files_digest(self) -> str:
+        """Digest of the stored files; `unrecorded` for a version made by another hand."""
         return self.tags.get("ifp.files_digest", UNRECORDED)
 
     @property
     def build_key(self) -> str:
+        """Digest of what determined the training's result; `unrecorded` where it was not launched."""
         return self.tags.get("ifp.build_key", UNRECORDED)
 
 
@@ -130,7 +133,7 @@ class Registry(Protocol):
             LedgerConflictError: another event has that number.
         """
 
-    def aliases(self, model: str) -> dict[str, str]:
+    def aliases(self, model: str) -> dict[Stage, str]:
         """The registry's aliases among our stages: stage -> version."""
 
     def project(self, model: str, stages: Mapping[Stage, str]) -> None:

@@ -51,7 +51,9 @@ def read_source_code(entrypoint: str) -> SourceCode:
     if is_script(entrypoint):
         script = Path(entrypoint).resolve()
         if not script.is_file():
-            raise EntrypointError(f"train.entrypoint: there is no script {script}; mend the path in the policy")
+            raise EntrypointError(
+                f"train.entrypoint: there is no script {script}; mend the path in the policy"
+            )
         root, paths, installed = script.parent, _local_modules(script), False
     else:
         root, paths = _package_files(entrypoint)
@@ -87,16 +89,20 @@ def git_facts(root: Path) -> dict[str, Any]:
 
 def dirty_patch(root: Path) -> bytes | None:
     """What differs from the commit, as a patch; None where nothing does."""
-    patch = _git(root, "diff", "--binary", "HEAD")
-    return f"{patch}\n".encode() if patch else None
+    return _git_output(root, "diff", "--binary", "HEAD") or None
 
 
 def _git(root: Path, *words: str) -> str | None:
+    output = _git_output(root, *words)
+    return None if output is None else output.decode(errors="replace").strip()
+
+
+def _git_output(root: Path, *words: str) -> bytes | None:
     try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, check=False)
     except FileNotFoundError:
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 else None
 
 
 def _without_credentials(url: str | None) -> str | None:
@@ -113,14 +119,15 @@ def _package_files(entrypoint: str) -> tuple[Path, set[Path]]:
     module, colon, function = entrypoint.partition(":")
     if not colon or not module or not function.isidentifier():
         raise EntrypointError(
-            f"train.entrypoint: {entrypoint!r} is neither 'package.module:function' nor a script's path ending in .py"
+            f"train.entrypoint: {entrypoint!r} is neither 'package.module:function' nor a script's "
+            "path ending in .py"
         )
     top = module.partition(".")[0]
     spec = PathFinder.find_spec(top)
     if spec is None:
         raise EntrypointError(
-            f"train.entrypoint: no module {top!r} can be found for {entrypoint!r}; install it where the task runs, "
-            "or name a script's path"
+            f"train.entrypoint: no module {top!r} can be found for {entrypoint!r}; install it where the task "
+            "runs, or name a script's path"
         )
     if spec.submodule_search_locations:
         folder = Path(next(iter(spec.submodule_search_locations))).resolve()
@@ -135,7 +142,7 @@ def _local_modules(script: Path) -> set[Path]:
     """The script, and whatever it imports, directly or not, from the folder that it lies in."""
     found, pending = {script}, [script]
     while pending:
-        for name in _imported_names(pending.pop()):
+        for name in _imported_names(pending.pop(), script.parent):
             parts = name.split(".")
             for depth in range(len(parts), 0, -1):
                 path = script.parent.joinpath(*parts[:depth])
@@ -146,16 +153,20 @@ def _local_modules(script: Path) -> set[Path]:
     return found
 
 
-def _imported_names(file: Path) -> set[str]:
+def _imported_names(file: Path, root: Path) -> set[str]:
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     except (SyntaxError, UnicodeDecodeError) as error:
         line = getattr(error, "lineno", None) or 1
         raise EntrypointError(f"train.entrypoint: {file}:{line}: this is no valid Python: {error}") from error
+    package = file.parent.relative_to(root).parts
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # `from . import a` is level 1, `from ..b import a` level 2, counted from the file's package.
+            above = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            names |= {module, *(f"{module}.{alias.name}".lstrip(".") for alias in node.names)}
     return names

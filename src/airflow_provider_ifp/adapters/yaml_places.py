@@ -25,7 +25,7 @@ _MOST_NODES = 100_000
 _Fastest: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(_Fastest):  # type: ignore[valid-type,misc]
+class _Loader(_Fastest):  # type: ignore[valid-type,misc]  # a base chosen at run time
     """The safe loader, with YAML 1.2's numbers."""
 
 
@@ -57,12 +57,14 @@ class Document:
     Attributes:
         data: plain data; None for a text without any.
         flaws: what is wrong with it; where there are any, `data` is not whole.
+        blank: paths of the keys after which nothing is written, not even `null`.
     """
 
     def __init__(self, text: bytes) -> None:
         """Read a text; nothing is raised: what is wrong is in `flaws`."""
         self.data: Any = None
         self.flaws: list[Flaw] = []
+        self.blank: set[Path] = set()
         self._root: yaml.Node | None = None
         self._open: list[yaml.Node] = []
         self._checked: set[int] = set()
@@ -114,6 +116,8 @@ class Document:
             self._open.pop()
 
     def _read_scalar(self, loader: Any, node: yaml.Node, path: Path) -> Any:
+        if node.tag == "tag:yaml.org,2002:null" and not node.value:
+            self.blank.add(path)
         try:
             return loader.construct_object(node)
         except ValueError:  # 2026-02-30 looks like a date

@@ -1,6 +1,7 @@
 """The one tree of errors.
 
-A message says what is wrong, which one and where, what was expected against what was found, and what to do next.
+A message says what is wrong, which one and where, what was expected against what was found, and what to do
+next.
 
     IfpError
     |-- PolicyError              a policy file, its keys and values

@@ -102,6 +102,7 @@ class Ledger:
 
     @property
     def next_number(self) -> int:
+        """The number that the next event gets; the first event has 1."""
         return len(self.events) + 1
 
     @property
@@ -201,7 +202,7 @@ class Promotion:
 
     version: str
     target: Stage
-    expected: str | None | Unchecked = field(default_factory=Unchecked)
+    expected: str | Unchecked | None = field(default_factory=Unchecked)
     override: str | None = None
     files_digest: str | None = None
 
@@ -242,7 +243,7 @@ def plan_promotion(ledger: Ledger, attempt: Attempt, change: Promotion) -> Event
     Raises:
         PromotionRefusedError: production is not what it was when the candidate was judged; the version stands
             there already; its gate failed and nobody overrides it; or the loop would promote what was never
-            judged or was rolled back.
+            judged or was rolled back, or take production away.
     """
     if made := ledger.with_nonce(attempt.nonce):
         return made
@@ -289,12 +290,19 @@ def _refuse_unless_allowed(ledger: Ledger, attempt: Attempt, change: Promotion) 
             )
         return
     if judged is None:
-        raise PromotionRefusedError(f"{what}: it was never judged; only a person may promote it, with a reason")
+        raise PromotionRefusedError(
+            f"{what}: it was never judged; only a person may promote it, with a reason"
+        )
     if not judged.promotes:
         raise PromotionRefusedError(f"{what}: its gate said {judged.verdict} ({judged.reason})")
     if change.version in ledger.rolled_back:
         raise PromotionRefusedError(
             f"{what}: it was rolled back; only a person may promote it again, with a reason"
+        )
+    if change.version == production:
+        raise PromotionRefusedError(
+            f"{what}: it is in production, which would be left empty; only a person may do that, with a "
+            "reason"
         )
 
 
@@ -310,8 +318,8 @@ def plan_rollback(
         files_digest: Digest of that version's stored files.
 
     Raises:
-        PromotionRefusedError: nothing is in production, there is no earlier good version, or the version named
-            never was in production.
+        PromotionRefusedError: nothing is in production, there is no earlier good version, or the version
+            named never was in production.
     """
     if made := ledger.with_nonce(attempt.nonce):
         return made
@@ -339,7 +347,9 @@ def rollback_target(ledger: Ledger, to_version: str | None) -> str:
     """The version that a rollback would put back; refuses as `plan_rollback` does."""
     present = ledger.production
     if present is None:
-        raise PromotionRefusedError(f"{ledger.model}: nothing is in production, so there is nothing to roll back")
+        raise PromotionRefusedError(
+            f"{ledger.model}: nothing is in production, so there is nothing to roll back"
+        )
     if to_version is None:
         good = ledger.last_good()
         if good is None:

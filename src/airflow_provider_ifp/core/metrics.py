@@ -247,7 +247,7 @@ def numbers(values: NDArray[Any], what: str, metric: str) -> Floats:
     """
     floats = plain(values)
     if floats.dtype.kind == "U":
-        raise DatasetError(f"{metric} needs numbers, but the {what} are text (such as {floats[0]!r})")
+        raise DatasetError(f"{metric} needs numbers, but the {what} are text (such as {str(floats[0])!r})")
     return np.asarray(floats, dtype=np.float64)
 
 

@@ -242,17 +242,21 @@ class Policy(Section):
         ]
 
 
-def require_training_keys(policy: Policy) -> None:
+def require_training_keys(policy: Policy) -> TrainSection:
     """Make sure that the policy says enough to train.
+
+    Returns:
+        Its section `train`, which then is there.
 
     Raises:
         PolicyError: it does not; the message lists what is missing.
     """
     missing = policy.missing_for_training()
-    if missing:
+    if missing or policy.train is None:
         raise PolicyError(
             f"{', '.join(missing)}: missing; the training Dag of {policy.model} cannot do without"
         )
+    return policy.train
 
 
 def expand_variables(text: str) -> str:

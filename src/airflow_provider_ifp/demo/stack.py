@@ -135,8 +135,9 @@ def airflow_settings(folder: Path, dags: Path, url: str) -> dict[str, str]:
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
-        # So long may a supervisor take to see that its task has deferred. A quicker trigger resumes the task before
-        # the scheduler heard of its first half, which then counts as the end of the second, and fails it.
+        # So long may a supervisor take to see that its task has deferred. A quicker trigger resumes the task
+        # before the scheduler heard of its first half, which then counts as the end of the second, and fails
+        # it.
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }

@@ -37,11 +37,16 @@ def run_time(context: Context, as_of: str | None) -> datetime:
         return named.replace(tzinfo=UTC) if named.tzinfo is None else named.astimezone(UTC)
     run = context["dag_run"]
     found = context.get("data_interval_end") or run.data_interval_end or run.run_after
-    return found.astimezone(UTC)
+    # A plain datetime: Airflow's are pendulum's, which forget this zone when a length of time is subtracted.
+    return datetime.fromisoformat(found.isoformat()).astimezone(UTC)
 
 
 def attempt(
-    context: Context, *marks: str, by: Literal["loop", "person"] = "loop", reason: str = "", try_counts: bool = False
+    context: Context,
+    *marks: str,
+    by: Literal["loop", "person"] = "loop",
+    reason: str = "",
+    try_counts: bool = False,
 ) -> Attempt:
     """Who asks, and the nonce by which a retry of this task instance finds what it did before.
 

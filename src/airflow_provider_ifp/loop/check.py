@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.ledger import project
-from airflow_provider_ifp.adapters.prediction_log import iter_batches
+from airflow_provider_ifp.adapters.prediction_log import describe_search, iter_batches
 from airflow_provider_ifp.adapters.profiling import count_batches
 from airflow_provider_ifp.core.drift import check_drift
 from airflow_provider_ifp.core.errors import PredictionLogError, RegistryError
@@ -53,22 +54,20 @@ def check(
     production = registry.version(policy.model, str(ledger.production))
     profile = read_profile(registry, production)
     window = current_window(now, policy.monitored_window)
-    batches = iter_batches(
-        log_root(policy, predictions),
-        policy.model,
-        "production",
-        window,
-        columns=[feature.name for feature in profile.features],
+    root, columns = log_root(policy, predictions), [feature.name for feature in profile.features]
+    batches = iter_batches(root, policy.model, "production", window, columns=columns)
+    drift = check_drift(
+        profile,
+        count_batches(profile, batches),
+        threshold=policy.psi_threshold,
+        correction=policy.watch.correction,
+        min_rows=policy.watch.min_rows,
     )
-    return decide_by_drift(
-        check_drift(
-            profile,
-            count_batches(profile, batches),
-            threshold=policy.psi_threshold,
-            correction=policy.watch.correction,
-            min_rows=policy.watch.min_rows,
-        )
-    )
+    if drift.rows["current"] == 0:
+        # Mostly the log is written elsewhere, or to another day: say where none was found.
+        searched = describe_search(root, policy.model, "production", window)
+        drift = replace(drift, reason=f"{drift.reason}; looked in {searched}")
+    return decide_by_drift(drift)
 
 
 def read_profile(registry: Registry, version: ModelVersion) -> Profile:
@@ -80,8 +79,9 @@ def read_profile(registry: Registry, version: ModelVersion) -> Profile:
     content = registry.get_file(version.run_id, PROFILE)
     if content is None:
         raise RegistryError(
-            f"{version.model} version {version.version} has no {PROFILE} in its training run {version.run_id}, so "
-            "there is nothing to hold the prediction log against; a version trained by TrainOperator has one"
+            f"{version.model} version {version.version} has no {PROFILE} in its training run "
+            f"{version.run_id}, so there is nothing to hold the prediction log against; a version trained by "
+            "TrainOperator has one"
         )
     return Profile.from_json(json.loads(content), where=f"{PROFILE} of run {version.run_id}")
 
@@ -95,7 +95,7 @@ def log_root(policy: Policy, predictions: str | None) -> str:
     named = policy.watch.predictions or predictions
     if not named:
         raise PredictionLogError(
-            f"{policy.model}: no prediction log is named; set monitor.predictions in the policy, or predictions in "
-            "section [ifp] of airflow.cfg (AIRFLOW__IFP__PREDICTIONS)"
+            f"{policy.model}: no prediction log is named; set monitor.predictions in the policy, or "
+            "predictions in section [ifp] of airflow.cfg (AIRFLOW__IFP__PREDICTIONS)"
         )
     return policy.resolve(named)

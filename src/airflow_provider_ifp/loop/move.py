@@ -1,4 +1,7 @@
-"""Move a stage's pointer: promote, roll back. One ledger event each; serving follows the aliases by itself."""
+"""Move a stage's pointer: promote, roll back.
+
+One ledger event each; serving follows the aliases by itself.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def promote(
     target: Stage,
     *,
     attempt: Attempt,
-    expected: str | None | Unchecked = Unchecked(),  # noqa: B008 - a frozen value without fields
+    expected: str | Unchecked | None = Unchecked(),  # noqa: B008 - a frozen value without fields
     override: str | None = None,
 ) -> dict[str, Any]:
     """Move a version to a stage.

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.adapters.source_code import SourceCode
     from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy_sections import TrainSection
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Order:
 class Prepared:
     """What is known before the trainer starts."""
 
+    settings: TrainSection
     spec: Spec
     source: SourceCode
     data: dict[str, Any]
@@ -102,7 +104,7 @@ def train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, Any
     order.work.mkdir(parents=True, exist_ok=True)
     try:
         prepared = prepare(order)
-        twin = _twin(registry, order, prepared.build_key)
+        twin = _twin(registry, order, prepared)
         if twin is not None:
             log.info("%s: version %s has the same build key; nothing is trained", twin.model, twin.version)
             return _outcome(twin, reused=True)
@@ -114,9 +116,8 @@ def train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, Any
 def prepare(order: Order) -> Prepared:
     """Read the training window once: what the trainer sees is what was digested and profiled."""
     policy = order.policy
-    require_training_keys(policy)
-    data, settings = policy.data, policy.train
-    source_uri, entrypoint = policy.resolve(str(data.source)), _located(policy)
+    data, settings = policy.data, require_training_keys(policy)
+    source_uri, entrypoint = policy.resolve(str(data.source)), _located(policy, str(settings.entrypoint))
     source = read_source_code(entrypoint)
     window = training_windows(order.now, data.train_window, data.holdout_window, data.label_delay).train
     table, features, categorical = read_labelled(policy, window)
@@ -148,6 +149,7 @@ def prepare(order: Order) -> Prepared:
     checkpoints.mkdir(parents=True, exist_ok=True)
     times = pc.min_max(table[data.time_column]).as_py()
     return Prepared(
+        settings=settings,
         spec=Spec(
             model=policy.model,
             entrypoint=entrypoint,
@@ -205,8 +207,8 @@ def read_labelled(policy: Policy, window: Any) -> tuple[pa.Table, list[str], lis
     labelled = table.filter(pc.is_valid(table[label]))
     if labelled.num_rows == 0:
         raise DatasetError(
-            f"{uri}: none of the {table.num_rows:,} rows in {window} has a value in the label's column {label!r}; "
-            "wait for the labels (data.label_delay), or name another column in data.label"
+            f"{uri}: none of the {table.num_rows:,} rows in {window} has a value in the label's column "
+            f"{label!r}; wait for the labels (data.label_delay), or name another column in data.label"
         )
     return labelled, features, categorical
 
@@ -240,7 +242,7 @@ def _launch(registry: Registry, run_id: str, order: Order, prepared: Prepared, l
     code = launcher.run(
         prepared.spec.write(),
         seed=prepared.spec.seed,
-        timeout=order.policy.train.timeout,
+        timeout=prepared.settings.timeout,
         on_line=lambda line: log.info("%s", line),
         on_pause=forward,
     )
@@ -268,7 +270,9 @@ class _Forwarding:
             return
         self._read += len(fresh) + 1
         events = [json.loads(line) for line in fresh.splitlines()]
-        metrics = [Measurement(e["metric"], e["value"], e["step"], e["time"]) for e in events if "metric" in e]
+        metrics = [
+            Measurement(e["metric"], e["value"], e["step"], e["time"]) for e in events if "metric" in e
+        ]
         params = {event["param"]: event["value"] for event in events if "param" in event}
         if metrics:
             self._registry.log_metrics(self._run_id, metrics)
@@ -281,7 +285,9 @@ def _failure(code: int, error_file: Path) -> TrainingError:
     if told is None:
         cause = f"by signal {-code}" if code < 0 else f"with exit code {code}"
         memory = " (out of memory?)" if code in {-9, 137} else ""
-        return TrainingError(f"the trainer was ended {cause}{memory}; nothing is registered; its log stands above")
+        return TrainingError(
+            f"the trainer was ended {cause}{memory}; nothing is registered; its log stands above"
+        )
     message = f"{told['kind']}: {told['message']}"
     if code == EXIT_NOT_FINITE:
         return LossNotFiniteError(told["message"])
@@ -327,10 +333,11 @@ def _registration(order: Order, prepared: Prepared, result: Result, run_id: str)
     )
 
 
-def _twin(registry: Registry, order: Order, key: str) -> ModelVersion | None:
+def _twin(registry: Registry, order: Order, prepared: Prepared) -> ModelVersion | None:
     """The newest version with this build key, unless reuse is off."""
-    if not order.policy.train.reuse:
+    if not prepared.settings.reuse:
         return None
+    key = prepared.build_key
     same = [version for version in registry.versions(order.policy.model) if version.build_key == key]
     return same[-1] if same else None
 
@@ -351,8 +358,7 @@ def reason_to_stop(registry: Registry, outcome: Mapping[str, Any]) -> str | None
     return None
 
 
-def _located(policy: Policy) -> str:
-    entrypoint = str(policy.train.entrypoint)
+def _located(policy: Policy, entrypoint: str) -> str:
     return policy.resolve(entrypoint) if entrypoint.endswith(".py") else entrypoint
 
 

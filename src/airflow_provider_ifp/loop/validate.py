@@ -32,9 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.verdict import Verdict
 
 
-def validate(
-    registry: Registry, policy: Policy, version: str, *, now: datetime, attempt: Attempt
-) -> Verdict:
+def validate(registry: Registry, policy: Policy, version: str, *, now: datetime, attempt: Attempt) -> Verdict:
     """Judge a candidate, and record the verdict before anybody acts on it.
 
     Args:
@@ -45,8 +43,8 @@ def validate(
         attempt: Who asks; its nonce makes a retry find the verdict's event again.
 
     Returns:
-        The verdict; `ifp/validation.json` and `ifp/report.html` of the candidate's run hold it, and the ledger
-        its digest.
+        The verdict; `ifp/validation.json` and `ifp/report.html` of the candidate's run hold it, and the
+        ledger its digest.
 
     Raises:
         DatasetError: the holdout is missing or lacks a column.
@@ -92,7 +90,10 @@ def validate(
 def score_versions(
     registry: Registry, versions: list[ModelVersion], table: pa.Table, features: list[str]
 ) -> list[Answers]:
-    """Answer the same rows with each version, each from the registry alone, verified, in a process of its own."""
+    """Answer the same rows with each version.
+
+    Each comes from the registry alone, verified, and answers in a process of its own.
+    """
     with tempfile.TemporaryDirectory(prefix="ifp-score-") as scratch:
         folders = [Path(scratch, f"version-{version.version}") for version in versions]
         for version, folder in zip(versions, folders, strict=True):

@@ -25,7 +25,9 @@ def post(channel: str, text: str) -> bool:
         log.warning("no message to Slack %s: install airflow-provider-ifp[slack]; it was: %s", channel, text)
         return False
     try:
-        SlackHook(slack_conn_id=SLACK_CONNECTION).call("chat.postMessage", json={"channel": channel, "text": text})
+        SlackHook(slack_conn_id=SLACK_CONNECTION).call(
+            "chat.postMessage", json={"channel": channel, "text": text}
+        )
     except Exception as error:  # noqa: BLE001 - whatever Slack or the network says, the verdict stands
         log.warning(
             "no message to Slack %s (connection %s: %s: %s); it was: %s",

@@ -78,6 +78,7 @@ class PromoteOperator(BaseOperator):
         if self.to not in STAGES:
             raise AirflowFailException(f"to: {self.to!r} is no stage; expected one of {', '.join(STAGES)}")
         if self.stop_at in STAGES and STAGES.index(self.to) > STAGES.index(self.stop_at):
+            self.log.info("this run stops at %s", self.stop_at)
             raise AirflowSkipException(f"this run stops at {self.stop_at}")
         version = str(self.version)
         by: Literal["loop", "person"] = "person" if self.verdict is None else "loop"

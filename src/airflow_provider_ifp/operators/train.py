@@ -33,15 +33,16 @@ _NO_RETRY_HELPS = (PolicyError, EntrypointError, DatasetError, LossNotFiniteErro
 class TrainOperator(BaseOperator):
     """Run the policy's entrypoint on its training window and register what came out whole.
 
-    Trains on the GPU where there is one, on the CPU otherwise. The trainer's output is this task's log; its metrics
-    appear in MLflow while it runs. Failed or killed training registers nothing, and killing the task ends the whole
-    process tree. XCom: model, version, run_id, content_digest, build_key, reused.
+    Trains on the GPU where there is one, on the CPU otherwise. The trainer's output is this task's log; its
+    metrics appear in MLflow while it runs. Failed or killed training registers nothing, and killing the task
+    ends the whole process tree. XCom: model, version, run_id, content_digest, build_key, reused.
 
     Args:
         policy: The model's policy, or the path of its file.
         registry_conn_id: Airflow connection of the registry.
         train_params: Laid over the policy's `train.params` (templated).
-        as_of: The time of the run, ISO 8601 (templated); empty: the end of the data interval, else `run_after`.
+        as_of: The time of the run, ISO 8601 (templated); empty: the end of the data interval, else
+            `run_after`.
     """
 
     template_fields: Sequence[str] = ("train_params", "as_of")
@@ -67,7 +68,8 @@ class TrainOperator(BaseOperator):
         """Train and register one version, or reuse the one with the same build key.
 
         Raises:
-            AirflowFailException: what no retry would mend: policy, entrypoint, data, a loss that is not finite.
+            AirflowFailException: what no retry would mend: policy, entrypoint, data, a loss that is not
+                finite.
             AirflowSkipException: the reused version need not be judged again; the XCom says which it is.
             TrainingError: anything else; Airflow's retries count.
         """
@@ -91,8 +93,11 @@ class TrainOperator(BaseOperator):
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
         if stop := reason_to_stop(registry, outcome):
             context["ti"].xcom_push(key="return_value", value=outcome)
+            self.log.info("nothing goes on from here: %s", stop)
             raise AirflowSkipException(stop)
-        self.log.info("registered %s version %s (%s)", outcome["model"], outcome["version"], outcome["content_digest"])
+        self.log.info(
+            "registered %s version %s (%s)", outcome["model"], outcome["version"], outcome["content_digest"]
+        )
         return outcome
 
     def on_kill(self) -> None:

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 class ValidationGateOperator(BaseOperator):
     """Hold a candidate against its bounds and against production, both scored now on the same holdout.
 
-    The verdict is recorded (the candidate's run, the promotion ledger, XCom) before the task fails; a gate that says
-    no fails at once, without retries.
+    The verdict is recorded (the candidate's run, the promotion ledger, XCom) before the task fails; a gate
+    that says no fails at once, without retries.
 
     Args:
         policy: The model's policy, or the path of its file.
         version: The candidate (templated).
         registry_conn_id: Airflow connection of the registry.
-        as_of: The time of the run, ISO 8601 (templated); empty: the end of the data interval, else `run_after`.
+        as_of: The time of the run, ISO 8601 (templated); empty: the end of the data interval, else
+            `run_after`.
     """
 
     template_fields: Sequence[str] = ("version", "as_of")

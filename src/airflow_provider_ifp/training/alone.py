@@ -59,6 +59,7 @@ class LoneRun:
 
     @property
     def device(self) -> str:
+        """`cuda` where torch finds a GPU, else `cpu`."""
         return training_device()
 
     def log_param(self, key: str, value: Any) -> None:
@@ -79,8 +80,8 @@ class LoneRun:
         """Save and register the model; returns its version.
 
         Args:
-            model: The model; None: the one logged, else the caller's variable `model`, else the single object in
-                the caller's scope with `fit` and `predict` or torch module with parameters.
+            model: The model; None: the one logged, else the caller's variable `model`, else the single object
+                in the caller's scope with `fit` and `predict` or torch module with parameters.
             tags: Tags of one's own, such as `["commit:a4f9c22", "team=x"]`.
 
         Raises:

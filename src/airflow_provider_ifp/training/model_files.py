@@ -1,9 +1,9 @@
 """How a trained object becomes the files of a version, and an object again.
 
 An MLflow model folder whose loader is ours: `data/model.pkl` (cloudpickle, without tensors),
-`data/tensors.safetensors` (every torch tensor, apart from the pickle), `data/model.json` (what the model sees and
-how it answers), and `code/` with the entrypoint's sources. Tensors are kept apart because torch's pickles hold
-memory addresses: the same training would give other bytes each time, and no content digest.
+`data/tensors.safetensors` (every torch tensor, apart from the pickle), `data/model.json` (what the model sees
+and how it answers), and `code/` with the entrypoint's sources. Tensors are kept apart because torch's pickles
+hold memory addresses: the same training would give other bytes each time, and no content digest.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def save_model(
     """Write the MLflow model folder.
 
     Args:
-        model: Anything with `predict(frame)`, and `predict_proba(frame)` where it has scores; or a torch module,
-            which is then called with a float tensor of the features.
+        model: Anything with `predict(frame)`, and `predict_proba(frame)` where it has scores; or a torch
+            module, which is then called with a float tensor of the features.
         folder: Where to write; must not exist.
         features: The columns the model sees, in order; empty: whatever the caller sends.
         positive: The positive class, for the score of a binary classifier.
@@ -97,15 +97,20 @@ def load_object(data: Path) -> tuple[Any, dict[str, Any]]:
 
 
 def _require_predictor(model: Any) -> None:
+    if isinstance(model, type):
+        raise ModelError(f"the class {model.__name__} cannot be registered: expected a trained object of it")
     if callable(getattr(model, "predict", None)) or _is_torch_module(model):
         return
     raise ModelError(
-        f"a {type(model).__name__} cannot be registered: expected an object with predict(frame), or a torch module"
+        f"a {type(model).__name__} cannot be registered: expected an object with predict(frame), or "
+        "a torch module"
     )
 
 
 def _is_torch_module(model: Any) -> bool:
-    return any(f"{base.__module__}.{base.__name__}" == "torch.nn.modules.module.Module" for base in type(model).mro())
+    return any(
+        f"{base.__module__}.{base.__name__}" == "torch.nn.modules.module.Module" for base in type(model).mro()
+    )
 
 
 def _dump(model: Any, path: Path) -> dict[str, Any]:
@@ -116,13 +121,13 @@ def _dump(model: Any, path: Path) -> dict[str, Any]:
             pickler.dump(model)
         except Exception as error:
             raise ModelError(
-                f"a {type(model).__name__} cannot be saved: {type(error).__name__}: {error}; keep open files, "
-                "locks, data loaders and loggers out of the model"
+                f"a {type(model).__name__} cannot be saved: {type(error).__name__}: {error}; keep open "
+                "files, locks, data loaders and loggers out of the model"
             ) from error
     return pickler.tensors
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """Takes torch tensors out of the pickle and numbers them in the order of their first appearance."""
 
     def __init__(self, file: Any) -> None:
@@ -146,7 +151,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return _TENSOR, name, isinstance(obj, torch.nn.Parameter), obj.requires_grad
 
 
-class _Unpickler(cloudpickle.pickle.Unpickler):  # type: ignore[misc]
+class _Unpickler(cloudpickle.pickle.Unpickler):  # type: ignore[misc]  # likewise
     """Puts the tensors back."""
 
     def __init__(self, file: Any, tensors: Mapping[str, Any]) -> None:
@@ -179,5 +184,6 @@ def _stage_code(code: Mapping[str, str], folder: Path) -> list[str]:
 
 def _own_requirements(*, tensors: bool) -> list[str]:
     names = ["airflow-provider-ifp", "cloudpickle", "pandas"] + (["torch", "safetensors"] if tensors else [])
-    # A CPU build's local version (2.13.0+cpu) is on no index: the public version is what can be installed again.
+    # A CPU build's local version (2.13.0+cpu) is on no index: the public version is what can be installed
+    # again.
     return [f"{name}=={distribution_version(name).partition('+')[0]}" for name in names]

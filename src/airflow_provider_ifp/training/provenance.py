@@ -1,4 +1,7 @@
-"""What made a version, as one record; and the build key, the digest of all of it that determines the result."""
+"""What made a version, as one record; and the build key.
+
+The build key is the digest of all of it that determines the result.
+"""
 
 from __future__ import annotations
 

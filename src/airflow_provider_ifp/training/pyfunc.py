@@ -28,40 +28,67 @@ class AnsweringModel:
             params: MLflow's inference parameters; there are none.
 
         Returns:
-            n rows with `prediction`, and `score` (probability of the positive class, or a list of each class's)
-            where the model has `predict_proba`.
+            n rows with `prediction`, and `score` (probability of the positive class, or a list of each
+            class's) where the model has `predict_proba`.
 
         Raises:
-            ModelError: a feature is missing, or the model answered another number of rows.
+            ModelError: a feature is missing, the model answered another number of rows, or does not know the
+                positive class.
         """
         seen = self._columns(frame)
-        answer = _plain(self.model.predict(seen) if hasattr(self.model, "predict") else _forward(self.model, seen))
+        answer = _plain(
+            self.model.predict(seen) if hasattr(self.model, "predict") else _forward(self.model, seen)
+        )
         if isinstance(answer, pd.DataFrame):
             if "prediction" not in answer:
                 raise ModelError(
-                    f"the model answered a frame with the columns {list(answer)}: expected 'prediction' among them"
+                    f"the model answered a frame with the columns {list(answer)}: expected "
+                    "'prediction' among them"
                 )
             answers = answer.reset_index(drop=True)
         else:
             answers = pd.DataFrame({"prediction": _one_per_row(answer, len(seen))})
         if len(answers) != len(seen):
-            raise ModelError(f"the model answered {len(answers)} rows for {len(seen)}: expected one answer a row")
+            raise ModelError(
+                f"the model answered {len(answers)} rows for {len(seen)}: expected one answer a row"
+            )
         if "score" not in answers and hasattr(self.model, "predict_proba"):
-            answers["score"] = self._scores(_plain(self.model.predict_proba(seen)))
+            answers["score"] = self._scores(_plain(self.model.predict_proba(seen)), len(seen))
         return answers
 
     def _columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         missing = [name for name in self.features if name not in frame]
         if missing:
-            raise ModelError(f"the request lacks the columns {missing}: expected {self.features}, got {list(frame)}")
+            raise ModelError(
+                f"the request lacks the columns {missing}: expected {self.features}, got {list(frame)}"
+            )
         return frame[self.features] if self.features else frame
 
-    def _scores(self, probabilities: np.ndarray) -> Any:
+    def _scores(self, answer: Any, rows: int) -> Any:
+        probabilities = np.asarray(answer)
+        if probabilities.ndim == 0 or len(probabilities) != rows:
+            raise ModelError(
+                f"predict_proba answered an array of shape {probabilities.shape} for {rows} rows: "
+                "expected one answer a row"
+            )
         if probabilities.ndim != 2 or probabilities.shape[1] != 2:  # noqa: PLR2004 - two classes
             return list(probabilities.tolist())
-        classes = [_python(value) for value in getattr(self.model, "classes_", [0, 1])]
-        column = classes.index(self.positive) if self.positive in classes else 1
-        return probabilities[:, column]
+        return probabilities[:, self._positive_column()]
+
+    def _positive_column(self) -> int:
+        """The column of the positive class: the one named, else 1 or true, else the larger value."""
+        if not hasattr(self.model, "classes_"):
+            return 0 if self.positive == 0 else 1
+        classes = [_python(value) for value in self.model.classes_]
+        positive = 1 if self.positive is None else self.positive
+        if positive in classes:
+            return classes.index(positive)
+        if self.positive is not None:
+            raise ModelError(
+                f"the positive class {self.positive!r} is none of the model's classes {classes}; correct "
+                "data.positive"
+            )
+        return classes.index(max(classes))
 
 
 def _one_per_row(answer: Any, rows: int) -> Any:
@@ -69,7 +96,9 @@ def _one_per_row(answer: Any, rows: int) -> Any:
     if values.ndim == 2 and values.shape[1] == 1:  # noqa: PLR2004 - a column vector
         values = values[:, 0]
     if values.ndim == 0 or len(values) != rows:
-        raise ModelError(f"the model answered an array of shape {values.shape} for {rows} rows: expected ({rows},)")
+        raise ModelError(
+            f"the model answered an array of shape {values.shape} for {rows} rows: expected ({rows},)"
+        )
     return values if values.ndim == 1 else list(values.tolist())
 
 
@@ -82,7 +111,7 @@ def _forward(module: Any, frame: pd.DataFrame) -> Any:
     import torch
 
     with torch.no_grad():
-        return module(torch.as_tensor(frame.to_numpy(dtype="float32")))
+        return module(torch.tensor(frame.to_numpy(dtype="float32")))
 
 
 def _python(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """From a saved model folder to an immutable, content-addressed version of a registered model.
 
-Files first, version last: creating the version is what makes them count, so a crash before it leaves nothing that
-anything refers to, and a repeated call with the same nonce finds the version that it made.
+Files first, version last: creating the version is what makes them count, so a crash before it leaves nothing
+that anything refers to, and a repeated call with the same nonce finds the version that it made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import yaml
 from airflow_provider_ifp.adapters.fingerprint import folder_manifest
 from airflow_provider_ifp.adapters.registry import UNRECORDED
 from airflow_provider_ifp.core.digest import canonical_json, digest_json, digest_manifest
-from airflow_provider_ifp.core.errors import DigestMismatchError
+from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +110,8 @@ def content_digest(folder: Path) -> str:
         ModelError: the folder has no `MLmodel`.
     """
     manifest = folder_manifest(folder)
+    if "MLmodel" not in manifest:
+        raise ModelError(f"{folder}: no MLmodel in it; expected the folder of a saved MLflow model")
     described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     kept = {key: value for key, value in described.items() if key not in _VOLATILE}
     manifest["MLmodel"] = hashlib.sha256(canonical_json(kept)).hexdigest()
@@ -129,13 +131,14 @@ def require_whole(version: ModelVersion, folder: Path) -> None:
     """
     if version.files_digest == UNRECORDED:
         raise DigestMismatchError(
-            f"{version.model} version {version.version} has no tag 'ifp.files_digest': it was not registered by "
-            "this provider, so its files cannot be verified; train and register it with ifp.track or TrainOperator"
+            f"{version.model} version {version.version} has no tag 'ifp.files_digest': it was not registered "
+            "by this provider, so its files cannot be verified; train and register it with ifp.track "
+            "or TrainOperator"
         )
     found = files_digest(folder)
     if found != version.files_digest:
         raise DigestMismatchError(
             f"{version.model} version {version.version}: the stored files are not those that were registered "
-            f"(expected {version.files_digest}, found {found}); roll back to another version and look who may "
-            f"write to {version.stored.uri}"
+            f"(expected {version.files_digest}, found {found}); roll back to another version and look who "
+            f"may write to {version.stored.uri}"
         )

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class TrainingRun:
     """What a training function gets, in a trainer's process.
 
-    Nothing here talks to the registry: parameters and metrics go to a file that the task reads and forwards, so
-    that the trainer needs neither credentials nor a network.
+    Nothing here talks to the registry: parameters and metrics go to a file that the task reads and forwards,
+    so that the trainer needs neither credentials nor a network.
 
     Attributes:
         params: The policy's `train.params`, with the trigger form's `train_params` laid over them.
@@ -51,7 +51,7 @@ class TrainingRun:
     @overload
     def data(self, kind: Literal["arrow"]) -> pa.Table: ...
     @overload
-    def data(self, kind: Literal["pandas"]) -> pd.DataFrame: ...
+    def data(self, kind: Literal["pandas"] = "pandas") -> pd.DataFrame: ...
     def data(self, kind: Literal["arrow", "pandas"] = "pandas") -> pa.Table | pd.DataFrame:
         """The training window: features, label, time column and key; never the holdout.
 
@@ -87,8 +87,8 @@ class TrainingRun:
         where = "" if step is None else f" at step {step}"
         if not math.isfinite(number):
             raise LossNotFiniteError(
-                f"metric {key!r} is {number}{where}; the same training would end so again: lower the learning "
-                "rate, or look for missing values in the data"
+                f"metric {key!r} is {number}{where}; the same training would end so again: lower the "
+                "learning rate, or look for missing values in the data"
             )
         self._emit({"metric": key, "value": number, "step": step or 0, "time": int(time.time() * 1000)})
         _say(f"metric {key} = {number:.6g}{where}")

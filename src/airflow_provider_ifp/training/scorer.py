@@ -37,11 +37,16 @@ def score(folders: list[Path], table: pa.Table, scratch: Path) -> list[pa.Table]
     for place, folder in enumerate(folders):
         answers = scratch / f"answers-{place}.arrow"
         command = [sys.executable, "-m", __spec__.name, str(folder), str(frame), str(answers)]
-        jobs.append((answers, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)))
+        jobs.append(
+            (answers, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        )
     outputs = [process.communicate()[0] for _, process in jobs]
-    for (answers, process), output in zip(jobs, outputs, strict=True):
+    for folder, (answers, process), output in zip(folders, jobs, outputs, strict=True):
         if process.returncode != 0 or not answers.exists():
-            raise ModelError(f"scoring failed (exit code {process.returncode}): {output.strip()[-_SHOWN:]}")
+            raise ModelError(
+                f"scoring with {folder.name} failed (exit code {process.returncode}): "
+                f"{output.strip()[-_SHOWN:]}"
+            )
     return [_read(answers) for answers, _ in jobs]
 
 

@@ -1,7 +1,7 @@
 """The two files between a task and its trainer: `spec.json` says what to do, `result.json` that it was done.
 
-The trainer may run in another process, container or machine; these files are all that it shares with the task.
-A training counts only when a whole `result.json` says so.
+The trainer may run in another process, container or machine; these files are all that it shares with the
+task. A training counts only when a whole `result.json` says so.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Spec:
 
     @classmethod
     def read(cls, path: Path) -> Spec:
+        """Read the spec that `write` wrote."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
@@ -83,6 +84,7 @@ class Result:
     seconds: float
 
     def write(self, output: Path) -> Path:
+        """Write `result.json` into the output folder, whole or not at all; returns its path."""
         return write_json(output / "result.json", asdict(self))
 
     @classmethod

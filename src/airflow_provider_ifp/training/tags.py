@@ -24,10 +24,10 @@ def parse_tags(tags: Iterable[str]) -> dict[str, str]:
     parsed = {}
     for tag in tags:
         cuts = [place for place in (tag.find(":"), tag.find("=")) if place >= 0]
-        key, value = (tag[: min(cuts)], tag[min(cuts) + 1 :]) if cuts else (tag, "true")
-        if not key.strip() or key.startswith("ifp."):
+        key, value = (tag[: min(cuts)].strip(), tag[min(cuts) + 1 :]) if cuts else (tag.strip(), "true")
+        if not key or key.startswith("ifp."):
             raise TrainingError(
                 f"run.register: tag {tag!r} needs a name before ':' or '=' that does not begin with 'ifp.'"
             )
-        parsed[key.strip()] = value.strip()
+        parsed[key] = value.strip()
     return parsed

@@ -5,8 +5,8 @@
         model.fit(train_loader)
         run.register(tags=["commit:a4f9c22"])
 
-Alone it registers by itself and returns the version. Launched by TrainOperator it only notes what to register:
-the operator does that once the training's result is whole.
+Alone it registers by itself and returns the version. Launched by TrainOperator it only notes what to
+register: the operator does that once the training's result is whole.
 """
 
 from __future__ import annotations
@@ -69,9 +69,14 @@ def launched_run() -> TrainingRun | None:
 
 
 class LaunchedRun(TrainingRun):
-    """A run tracked by a script that TrainOperator launched; `register` looks for the model as it does alone."""
+    """A run tracked by a script that TrainOperator launched; `register` finds the model as it does alone."""
 
     def register(self, model: Any = None, tags: Any = None) -> None:
+        """Hand over the model, or else the one that the caller means, and its tags; the task registers it.
+
+        Raises:
+            TrainingError: it cannot tell which object is the model; pass it.
+        """
         if model is None and self.model is None:
             model = find_model(_calling_frame())
         super().register(model, tags)
@@ -94,7 +99,8 @@ def find_model(frame: FrameType) -> Any:
         return next(iter(found.values()))[1]
     names = ", ".join(sorted(name for name, _ in found.values())) or "none in sight"
     raise TrainingError(
-        f"run.register() cannot tell which object is the model ({names}); pass it: run.register(model, tags=[...])"
+        f"run.register() cannot tell which object is the model ({names}); pass it: "
+        "run.register(model, tags=[...])"
     )
 
 

@@ -1,7 +1,7 @@
 """The trainer's process: `python -m airflow_provider_ifp.training.trainer spec.json`.
 
-Seeds everything, imports the entrypoint, calls it, saves the model, and last of all writes `result.json`. It ends
-with its parent: a killed task leaves no training behind that nobody waits for.
+Seeds everything, imports the entrypoint, calls it, saves the model, and last of all writes `result.json`. It
+ends with its parent: a killed task leaves no training behind that nobody waits for.
 """
 
 from __future__ import annotations
@@ -18,8 +18,16 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.core.errors import EntrypointError, IfpError, LossNotFiniteError, PreemptedError, TrainingError
-from airflow_provider_ifp.training.run import TrainingRun, training_device
+import cloudpickle
+
+from airflow_provider_ifp.core.errors import (
+    EntrypointError,
+    IfpError,
+    LossNotFiniteError,
+    PreemptedError,
+    TrainingError,
+)
+from airflow_provider_ifp.training.run import training_device
 from airflow_provider_ifp.training.spec import (
     EXIT_NOT_FINITE,
     EXIT_PREEMPTED,
@@ -28,12 +36,18 @@ from airflow_provider_ifp.training.spec import (
     Spec,
     write_json,
 )
+from airflow_provider_ifp.training.track import LaunchedRun, launched_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_ifp.training.run import TrainingRun
+
 _PR_SET_PDEATHSIG = 1
-_EXITS: dict[type[IfpError], int] = {LossNotFiniteError: EXIT_NOT_FINITE, PreemptedError: EXIT_PREEMPTED}
+_EXITS: dict[type[BaseException], int] = {
+    LossNotFiniteError: EXIT_NOT_FINITE,
+    PreemptedError: EXIT_PREEMPTED,
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -44,11 +58,11 @@ def main(arguments: list[str]) -> int:
     os.environ[SPEC_VARIABLE] = str(spec_path)
     try:
         train(spec)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
         # The task reads this file for its one-line reason; the traceback goes to its log.
         traceback.print_exc()
         write_json(Path(spec.output, "error.json"), {"kind": type(error).__name__, "message": str(error)})
-        return _EXITS.get(type(error), 1)  # type: ignore[arg-type]
+        return _EXITS.get(type(error), 1)
     return 0
 
 
@@ -60,7 +74,7 @@ def train(spec: Spec) -> Result:
         TrainingError: it handed over no model.
     """
     seed_everything(spec.seed)
-    run = TrainingRun(spec)
+    run: TrainingRun = LaunchedRun(spec)
     started = time.monotonic()
     function = load_entrypoint(spec.entrypoint)
     if function is not None:
@@ -94,12 +108,14 @@ def load_entrypoint(entrypoint: str) -> Callable[[TrainingRun], Any] | None:
         if function is None:
             raise EntrypointError(f"train.entrypoint: module {name!r} has no function {attribute!r}")
     if function is not None and not callable(function):
-        raise EntrypointError(f"train.entrypoint: {entrypoint}: 'train' is a {type(function).__name__}, not a function")
-    return function  # type: ignore[no-any-return]
+        raise EntrypointError(
+            f"train.entrypoint: {entrypoint} names a {type(function).__name__}, not a function"
+        )
+    return function
 
 
 def _import_script(script: Path) -> Any:
-    """Import a script under its own name, so that its classes can be found again from the version's `code/`."""
+    """Import a script under its own name, so that its classes are found again from the version's `code/`."""
     name = script.stem
     sys.path.insert(0, str(script.parent))
     spec = importlib.util.spec_from_file_location(name, script)
@@ -112,6 +128,9 @@ def _import_script(script: Path) -> Any:
     except IfpError:
         raise
     except Exception as error:
+        if launched_run() is not None:
+            # It opened a run of its own: what failed is the training, which a retry may mend.
+            raise
         raise EntrypointError(_import_failure(str(script), error)) from error
     return module
 
@@ -121,13 +140,13 @@ def _import_failure(entrypoint: str, error: Exception) -> str:
 
 
 def _tracked_run(spec: Spec) -> TrainingRun:
-    from airflow_provider_ifp.training.track import launched_run
-
     run = launched_run()
     if run is None:
         raise EntrypointError(
             f"train.entrypoint: {spec.entrypoint} defines no function train(run) and opened no ifp.track(...)"
         )
+    # Whoever opens the model must not import the script, which would train again: its classes are pickled.
+    cloudpickle.register_pickle_by_value(sys.modules[Path(spec.entrypoint).stem])
     return run
 
 
@@ -199,6 +218,6 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     # `python -m` names this module __main__; the functions must be those that `ifp.track` imports.
-    from airflow_provider_ifp.training import trainer
+    from airflow_provider_ifp.training import trainer  # noqa: PLW0406 - see above
 
     sys.exit(trainer.main(sys.argv[1:]))

@@ -46,7 +46,7 @@ class DriftTrigger(BaseTrigger):
         wait: bool,
         poke_interval: float,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow's, without annotations
         self.policy = policy
         self.folder = folder
         self.now = now
@@ -78,10 +78,10 @@ class DriftTrigger(BaseTrigger):
                 result = await anyio.to_thread.run_sync(self._check, address, waited)
             except IfpError as error:
                 transient = isinstance(error, RegistryError)
-                yield TriggerEvent({"error": f"{type(error).__name__}: {error}", "transient": transient})
+                yield TriggerEvent({"error": f"{type(error).__name__}: {error}", "transient": transient})  # type: ignore[no-untyped-call]  # Airflow's, without annotations
                 return
             if result["fired"] or not self.wait:
-                yield TriggerEvent({"result": result})
+                yield TriggerEvent({"result": result})  # type: ignore[no-untyped-call]  # Airflow's, without annotations
                 return
             self.log.info(
                 "not fired: %s; looking again in %s s", "; ".join(result["reasons"]), self.poke_interval
