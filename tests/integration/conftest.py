@@ -1,10 +1,18 @@
-"""Real data for the integration tests."""
+"""Real data and real registries for the integration tests."""
+
+import uuid
+import warnings
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
+from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.demo.flights import model_rows, read_flights
+from airflow_provider_ifp.demo.services import running_services
+from airflow_provider_ifp.demo.stack import start_mlflow
+from airflow_provider_ifp.training.registration import Registration, register
 
 SAMPLE_ROWS = 30_000
 
@@ -23,3 +31,94 @@ def flights(data_sample) -> pa.Table:
         return rows
     chosen = np.random.default_rng(0).choice(rows.num_rows, SAMPLE_ROWS, replace=False)
     return rows.take(pa.array(np.sort(chosen)))
+
+
+@pytest.fixture(scope="session")
+def mlflow_folder(tmp_path_factory):
+    """Where the server keeps its database and its artifacts."""
+    return tmp_path_factory.mktemp("mlflow-server")
+
+
+@pytest.fixture(scope="session")
+def mlflow_uri(mlflow_folder):
+    """The tracking URI of a real MLflow server, which ends with the tests."""
+    with running_services(mlflow_folder / "logs") as services:
+        yield start_mlflow(services, mlflow_folder)
+
+
+@pytest.fixture(scope="session")
+def sqlite_registry(tmp_path_factory):
+    """MLflow inside this process, on a database that several tests share."""
+    folder = tmp_path_factory.mktemp("mlflow-embedded")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        # MLflow's tables use a loader that SQLAlchemy 2.1 calls deprecated; the artifacts go to ./mlruns.
+        warnings.simplefilter("ignore")
+        patch.chdir(folder)
+        registry = MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}")
+        registry.aliases("nothing")
+    return registry
+
+
+@pytest.fixture(scope="session")
+def mlflow_models():
+    """Import MLflow's models once: their type hints warn while they are imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc  # noqa: F401
+
+
+@pytest.fixture
+def server_registry(mlflow_uri):
+    return MlflowRegistry(mlflow_uri)
+
+
+@pytest.fixture
+def memory_registry():
+    registry = MemoryRegistry()
+    yield registry
+    registry.close()
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("memory_registry", id="memory"),
+        pytest.param("server_registry", id="server", marks=pytest.mark.server),
+        pytest.param("sqlite_registry", id="sqlite"),
+    ]
+)
+def registry(request):
+    """The same promises on each of them."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def model():
+    """A registered model that no other test knows."""
+    return f"model-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def add_version(tmp_path):
+    """Register a small folder as a version of a model, as training does; returns the version."""
+
+    def add(registry, model, *, content="weights", tags=None, nonce=None):
+        folder = tmp_path / uuid.uuid4().hex
+        (folder / "data" / "deep").mkdir(parents=True)
+        (folder / "MLmodel").write_text(f"flavors: {{}}\nrun_id: {folder.name}\n")
+        (folder / "data" / "deep" / "weights.bin").write_bytes(content.encode() * 1000)
+        run_id = registry.start_run(model, name="a training", tags={"ifp.model": model})
+        made = register(
+            registry,
+            Registration(
+                model=model,
+                run_id=run_id,
+                folder=folder,
+                provenance={"code": {"commit": "c0ffee"}},
+                tags=tags or {},
+                nonce=nonce or uuid.uuid4().hex,
+            ),
+        )
+        registry.finish_run(run_id, "FINISHED")
+        return made
+
+    return add

@@ -1,68 +1,160 @@
-"""Real servers for the system tests."""
+"""A real Airflow over a real MLflow, on small data of a model that is quick to train."""
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.prediction_log import write_predictions
 from airflow_provider_ifp.demo.airflow_api import AirflowApi
 from airflow_provider_ifp.demo.services import running_services
 from airflow_provider_ifp.demo.stack import start_airflow, start_mlflow
 
-_DONE = {"success", "failed"}
+DAYS, A_DAY = 60, 200
+DONE = {"success", "failed"}
+DAG_FILE = """\
+from pathlib import Path
+
+from airflow_provider_ifp.dag_factory import build_dags
+
+globals().update(build_dags(Path(__file__).parent / "policies"))
+"""
+FOLLOWER = """\
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import DAG, Asset
+
+EITHER = Asset("ifp://line/production") | Asset("ifp://line/drift")
+
+with DAG("follower", schedule=EITHER, is_paused_upon_creation=False):
+    EmptyOperator(task_id="follow")
+"""
+LINEAR = """\
+import numpy as np
+
+
+class Line:
+    def __init__(self, frame):
+        self.slope, self.offset = np.polyfit(frame["x"], frame["y"], 1)
+
+    def predict(self, frame):
+        return self.slope * frame["x"].to_numpy() + self.offset
+
+
+def train(run):
+    run.log_metric("rows", len(run.data("arrow")))
+    run.log_model(Line(run.data("pandas")))
+"""
+SLOW = """\
+import os, subprocess, sys, time
+from pathlib import Path
+
+
+def train(run):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    Path(run.params["pids"]).write_text(f"{os.getpid()} {child.pid}")
+    time.sleep(600)
+"""
+POLICY = """\
+model: {model}
+schedule: {schedule}
+start_date: 2026-01-01
+data:
+  source: {home}/data
+  time_column: ts
+  label: y
+  features: [x]
+  holdout_window: 7d
+train:
+  entrypoint: {home}/{script}
+  params: {{pids: "{home}/pids"}}
+monitor:
+  predictions: {home}/predictions
+validation: {{max_rmse: {bound}}}
+"""
 
 
 class Loop:
-    """A real Airflow over a real MLflow, and a user who triggers Dags."""
+    """The servers, and a user who triggers Dags."""
 
-    def __init__(self, address, uri, api, registry, services):
-        self.address = address
-        self.uri = uri
-        self.api = api
-        self.registry = registry
+    def __init__(self, services, address, uri, home):
         self.services = services
+        self.address = address
+        self.api = AirflowApi(address)
+        self.registry = MlflowRegistry(uri)
+        self.home = home
 
     def run(self, dag_id, *, seconds=120, on_look=lambda _: None, **params):
-        """Trigger a Dag and wait for its end; returns the run's id and its tasks' states."""
+        """Trigger a Dag and wait for its end; returns its run's id, its state and its tasks' states."""
         self.services.wait_until(lambda: self.api.knows(dag_id), what=dag_id, seconds=60)
         self.api.unpause(dag_id)
         run_id = self.api.trigger(dag_id, params)
-        self.wait(dag_id, run_id, seconds=seconds, on_look=on_look)
-        return run_id, self.api.task_states(dag_id, run_id)
-
-    def wait(self, dag_id, run_id, *, seconds=120, on_look=lambda _: None):
-        """Wait until a run has ended."""
         deadline = time.monotonic() + seconds
-        while self.api.run_state(dag_id, run_id) not in _DONE:
+        while (state := self.api.run_state(dag_id, run_id)) not in DONE:
             assert time.monotonic() < deadline, f"{dag_id}: {self.api.task_states(dag_id, run_id)}"
             on_look(run_id)
             time.sleep(0.3)
+        return SimpleNamespace(id=run_id, state=state, tasks=self.api.task_states(dag_id, run_id))
+
+    def answer(self, model, version, *, days=6, shift=0.0):
+        """Write the last days' requests to the prediction log, as if the version had answered them."""
+        rows = draw(
+            seed=int(shift * 10), start=datetime.now(UTC) - timedelta(days=days), days=days, shift=shift
+        )
+        requests = {
+            "request_id": [f"{model}-{shift}-{row}" for row in range(rows.num_rows)],
+            "row": pa.array([0] * rows.num_rows, pa.int32()),
+            "ts": rows["ts"],
+            "model_version": [version] * rows.num_rows,
+            "features": pa.StructArray.from_arrays([rows["x"].combine_chunks()], ["x"]),
+            "prediction": rows["y"],
+        }
+        write_predictions(str(self.home / "predictions"), model, "production", pa.table(requests))
+
+
+def draw(seed, start, days, shift=0.0):
+    """Rows of y = 2 x + noise, evenly over some days."""
+    rng, rows = np.random.default_rng(seed), days * A_DAY
+    times = [start + timedelta(days=days) * (row / rows) for row in range(rows)]
+    x = rng.normal(shift, 1.0, rows)
+    y = 2 * x + rng.normal(0, 0.1, rows)
+    return pa.table({"ts": pa.array(times, pa.timestamp("us", "UTC")), "x": x, "y": y})
 
 
 @pytest.fixture(scope="session")
-def start_loop(tmp_path_factory):
-    """Start the two servers over a Dags folder; they end with the session."""
-    held = []
-
-    def start(dags, **environment):
-        home = tmp_path_factory.mktemp("loop")
-        services = held_services(home)
+def loop(tmp_path_factory):
+    """Airflow with four models: two are fine, the bound of `strict` is out of reach, `slow` never ends."""
+    home = tmp_path_factory.mktemp("loop")
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    (home / "data").mkdir()
+    pq.write_table(draw(1, today - timedelta(days=DAYS), DAYS), home / "data" / "days.parquet")
+    dags = home / "dags"
+    (dags / "policies").mkdir(parents=True)
+    (dags / "loop.py").write_text(DAG_FILE)
+    (dags / "follower.py").write_text(FOLLOWER)
+    (home / "linear.py").write_text(LINEAR)
+    (home / "slow.py").write_text(SLOW)
+    for model, script, bound, schedule in (
+        ("line", "linear.py", 1, "null"),
+        ("strict", "linear.py", 0.001, "null"),
+        ("slow", "slow.py", 1, "null"),
+        ("daily", "linear.py", 1, '"0 0 * * *"'),
+    ):
+        text = POLICY.format(model=model, schedule=schedule, home=home, script=script, bound=bound)
+        (dags / "policies" / f"{model}.yaml").write_text(text)
+    (dags / "policies" / "wrong.yaml").write_text("model: wrong\nvalidaton: {min_f1: 0.9}\n")
+    with running_services(home / "logs") as services:
         uri = start_mlflow(services, home / "mlflow")
-        connection = json.dumps({"conn_type": "ifp_registry", "host": uri})
-        address = start_airflow(
-            services,
-            home / "airflow",
-            dags=dags,
-            environment={"AIRFLOW_CONN_IFP_DEFAULT": connection, **environment},
-        )
-        return Loop(address, uri, AirflowApi(address), MlflowRegistry(uri), services)
-
-    def held_services(home):
-        block = running_services(home / "logs")
-        held.append(block)
-        return block.__enter__()
-
-    yield start
-    for block in held:
-        block.__exit__(None, None, None)
+        environment = {
+            "AIRFLOW_CONN_IFP_DEFAULT": json.dumps({"conn_type": "ifp_registry", "host": uri}),
+            # With retries set for all tasks, a gate that says no must fail at once nevertheless.
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRIES": "1",
+            "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",
+        }
+        address = start_airflow(services, home / "airflow", dags=dags, environment=environment)
+        yield Loop(services, address, uri, home)

@@ -8,22 +8,33 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import distributions
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.digest import digest_json
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 
 def read_environment() -> dict[str, Any]:
     """The interpreter and every installed distribution, with one digest over both."""
-    # Of two with one name the first on the path is imported; half-removed ones have no name at all.
-    found = [entry for entry in distributions() if entry.name]
-    installed = {entry.name.lower().replace("_", "-"): entry.version for entry in reversed(found)}
+    # Of two with one name the first on the path is imported.
+    found = {name: entry.version for entry in reversed(list(distributions())) if (name := _name(entry))}
     facts = {
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
-        "distributions": dict(sorted(installed.items())),
+        "distributions": dict(sorted(found.items())),
     }
     return {**facts, "digest": digest_json(facts)}
+
+
+def _name(entry: Distribution) -> str | None:
+    """A distribution's normalised name; None for one that was half removed."""
+    try:
+        # None from the standard library; the backport that MLflow imports takes its place, and raises.
+        return entry.name.lower().replace("_", "-") if entry.name else None
+    except FileNotFoundError:
+        return None
 
 
 def read_hardware() -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Run a trainer as a process of its own, and end its whole tree when told to."""
+"""Run user code as a process of its own, without our credentials, and end its whole tree when told to."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import selectors
 import signal
@@ -28,10 +29,11 @@ _SECRETS = (
     "MLFLOW_TRACKING_TOKEN",
     "MLFLOW_TRACKING_USERNAME",
 )
-"""Beginnings of the names of variables that a trainer does not get."""
+"""Beginnings of the names of variables that user code does not get."""
 
 _LOOK_SECONDS = 0.5
 _STEP_SECONDS = 0.02
+_PR_SET_PDEATHSIG = 1
 
 
 class Launcher(Protocol):
@@ -89,7 +91,7 @@ class LocalLauncher:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=trainer_environment(os.environ, seed),
+            env=user_environment(os.environ, seed) | {"PYTHONPATH": _python_path(os.environ)},
             start_new_session=True,
         )
         try:
@@ -113,20 +115,25 @@ class LocalLauncher:
         process = self._process
         if process is None or process.stdout is None:
             return
-        pipe, rest = process.stdout.fileno(), b""
+        pipe, rest, pause = process.stdout.fileno(), b"", 0.0
         os.set_blocking(pipe, False)
+        last_read: float | None = None
         with selectors.DefaultSelector() as selector:
             selector.register(pipe, selectors.EVENT_READ)
             while True:
-                ended = process.poll() is not None  # asked first: what it printed last is still to be read
+                if last_read is None and process.poll() is not None:
+                    # What it printed last is still to be read; but a grandchild may hold the pipe, and go on.
+                    last_read = time.monotonic() + _LOOK_SECONDS
                 chunk = os.read(pipe, 65536) if selector.select(_LOOK_SECONDS) else None
                 if chunk:
                     *lines, rest = (rest + chunk).split(b"\n")
                     for line in lines:
                         on_line(line.decode(errors="replace"))
-                on_pause()
-                # A grandchild may hold the pipe open: the trainer's own end is what counts.
-                if chunk == b"" or (chunk is None and ended):
+                now = time.monotonic()
+                if now >= pause:
+                    pause = now + _LOOK_SECONDS
+                    on_pause()
+                if chunk == b"" or (last_read is not None and (chunk is None or now >= last_read)):
                     break
                 _require_time(deadline)
         if rest:
@@ -149,7 +156,7 @@ def _require_time(deadline: float | None) -> None:
         raise TrainingError("training took longer than train.timeout allows, and was killed")
 
 
-def trainer_environment(environment: Mapping[str, str], seed: int) -> dict[str, str]:
+def user_environment(environment: Mapping[str, str], seed: int) -> dict[str, str]:
     """This process's environment without the registry's credentials, with what makes training repeatable."""
     kept = {key: value for key, value in environment.items() if not key.startswith(_SECRETS)}
     return {
@@ -158,6 +165,17 @@ def trainer_environment(environment: Mapping[str, str], seed: int) -> dict[str, 
         "PYTHONHASHSEED": str(seed % 2**32),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _python_path(environment: Mapping[str, str]) -> str:
+    """Where this process finds modules: Airflow adds the Dags' folder to a task's path, and to no child's."""
+    return os.pathsep.join(path for path in (environment.get("PYTHONPATH"), *sys.path) if path)
+
+
+def end_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies; elsewhere the launcher's kill must do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def end_trees(*leaders: int) -> None:

@@ -75,10 +75,13 @@ def project(registry: Registry, model: str) -> Ledger:
 
 
 def _warn_of_moves_by_hand(ledger: Ledger, held: Mapping[Stage, str]) -> None:
-    """Stale aliases of a crash are what the ledger said one event ago; anything else was moved by hand."""
-    before = Ledger(ledger.model, ledger.events[:-1]).stages
+    """A crash leaves what stood before the last move, or before its last step; all else was moved by hand."""
+    moves = [event for event in ledger.events if event.target is not None]
+    before = Ledger(ledger.model, tuple(moves[:-1])).stages
+    if held in (before, {**before, **ledger.stages}):
+        return
     for stage in STAGES:
-        if held.get(stage) not in {ledger.stages.get(stage), before.get(stage)}:
+        if held.get(stage) != ledger.stages.get(stage):
             log.warning(
                 "%s: alias %s was moved by hand to %s; the ledger says %s, and it is put back",
                 ledger.model, stage, held.get(stage, "nothing"), ledger.stages.get(stage, "nothing"),

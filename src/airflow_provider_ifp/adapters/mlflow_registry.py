@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 
 LEDGER = "ifp-ledger"
 _EVENT = "event."
-_EVENT_LIMIT = 6000  # past this MLflow cuts a param silently
+_PARAM_LIMIT = 6000  # past this MLflow cuts a param silently
+_PARAM_BATCH = 100  # MLflow's limit of params in one log_batch call
 _REACH_SECONDS = 10
 _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")  # the `user:password@` of an address
 _BATCH = 1000  # MLflow's limit of metrics in one log_batch call
@@ -86,8 +87,10 @@ class MlflowRegistry:
             return str(self._client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
 
     def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        entries = [Param(key, _shortened(value)) for key, value in params.items()]
         with _translated(self.uri):
-            self._client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
+            for start in range(0, len(entries), _PARAM_BATCH):
+                self._client.log_batch(run_id, params=entries[start : start + _PARAM_BATCH])
 
     def log_metrics(self, run_id: str, measurements: Sequence[Measurement]) -> None:
         metrics = [Metric(m.key, m.value, m.time, m.step) for m in measurements]
@@ -197,10 +200,10 @@ class MlflowRegistry:
 
     def append_event(self, model: str, event: Event) -> None:
         value = json.dumps(event.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        if len(value) >= _EVENT_LIMIT:
+        if len(value) >= _PARAM_LIMIT:
             raise RegistryError(
                 f"{model}: ledger event {event.number} has {len(value)} characters, more than "
-                f"{_EVENT_LIMIT}; shorten its reason"
+                f"{_PARAM_LIMIT}; shorten its reason"
             )
         run_id = self._ledger_run(model, create=True)
         key = f"{_EVENT}{event.number:07d}"
@@ -300,6 +303,10 @@ def _version(entry: Any) -> ModelVersion:
         created=int(entry.creation_timestamp),
         tags=dict(entry.tags),
     )
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= _PARAM_LIMIT else f"{value[: _PARAM_LIMIT - 1]}…"
 
 
 def _name(code: int) -> str:

@@ -77,12 +77,7 @@ class Traffic:
         self._first = self._first or production
         rows = select_month(self._flights, month)
         features = list(self._policy.data.features or ())
-        versions = {version.version: version for version in (production, self._first)}
-        answers = dict(
-            zip(
-                versions, score_versions(self._registry, list(versions.values()), rows, features), strict=True
-            )
-        )
+        answers = score_versions(self._registry, [production, self._first], rows, features)
         self._write(rows, features, production.version, answers[production.version])
         return Served(
             version=production.version,

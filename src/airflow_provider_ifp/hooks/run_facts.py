@@ -16,8 +16,6 @@ from airflow_provider_ifp.core.lifecycle import Attempt
 from airflow_provider_ifp.core.policy import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.sdk import Context
 
 
@@ -111,8 +109,3 @@ def truth(value: Any) -> bool:
     (True, False, False, True)
     """
     return str(value).strip().lower() in {"true", "1", "yes"}
-
-
-def person_params(context: Context) -> Mapping[str, Any]:
-    """The trigger form's values."""
-    return context["params"]

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from airflow_provider_ifp.core.errors import (
     EntrypointError,
     LossNotFiniteError,
     PreemptedError,
+    RegistryError,
     TrainingError,
 )
 from airflow_provider_ifp.core.policy import require_training_keys
@@ -63,7 +65,7 @@ class Order:
         params: Laid over the policy's `train.params`.
         work: A folder that is removed when training has ended.
         checkpoints: The folder under which checkpoints outlive a retry.
-        nonce: Names the attempt, the same for each retry of one task.
+        nonce: Names this try of the task: what it repeats, it does once.
         airflow: Dag id, run id, task, try, logical date; for provenance.
     """
 
@@ -219,18 +221,17 @@ def _train_anew(registry: Registry, order: Order, prepared: Prepared, launcher: 
     run_id = registry.start_run(
         policy.model, name=name, tags={"ifp.model": policy.model, "ifp.nonce": order.nonce}
     )
-    status = "FAILED"
     try:
         registry.log_params(run_id, {key: str(value) for key, value in prepared.spec.params.items()})
         _launch(registry, run_id, order, prepared, launcher)
         result = Result.read(order.work)
         made = register(registry, _registration(order, prepared, result, run_id))
-        status = "FINISHED"
-    except KeyboardInterrupt:
-        status = "KILLED"
+    except BaseException as error:
+        # What went wrong must not be hidden by a registry that went away with it.
+        with suppress(RegistryError):
+            registry.finish_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
-    finally:
-        registry.finish_run(run_id, status)
+    registry.finish_run(run_id, "FINISHED")
     # What a retry would have gone on from is of no more use.
     shutil.rmtree(prepared.spec.checkpoints, ignore_errors=True)
     return made
@@ -239,14 +240,16 @@ def _train_anew(registry: Registry, order: Order, prepared: Prepared, launcher: 
 def _launch(registry: Registry, run_id: str, order: Order, prepared: Prepared, launcher: Launcher) -> None:
     forward = _Forwarding(registry, run_id, order.work / "events.jsonl")
     seconds = time.monotonic()
-    code = launcher.run(
-        prepared.spec.write(),
-        seed=prepared.spec.seed,
-        timeout=prepared.settings.timeout,
-        on_line=lambda line: log.info("%s", line),
-        on_pause=forward,
-    )
-    forward()
+    try:
+        code = launcher.run(
+            prepared.spec.write(),
+            seed=prepared.spec.seed,
+            timeout=prepared.settings.timeout,
+            on_line=lambda line: log.info("%s", line),
+            on_pause=forward,
+        )
+    finally:
+        forward()
     log.info("trainer ended with exit code %d after %.1f s", code, time.monotonic() - seconds)
     if code != 0:
         raise _failure(code, order.work / "error.json")

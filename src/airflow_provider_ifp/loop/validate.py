@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.scorer import score
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     import pyarrow as pa
@@ -53,11 +55,7 @@ def validate(registry: Registry, policy: Policy, version: str, *, now: datetime,
     """
     candidate = registry.version(policy.model, version)
     ledger = read_ledger(registry, policy.model)
-    production = (
-        registry.version(policy.model, ledger.production)
-        if ledger.production is not None and ledger.production != version
-        else None
-    )
+    production = registry.version(policy.model, ledger.production) if ledger.production else None
     data = policy.data
     window = training_windows(now, data.train_window, data.holdout_window, data.label_delay).holdout
     holdout, features, _ = read_labelled(policy, window)
@@ -65,8 +63,8 @@ def validate(registry: Registry, policy: Policy, version: str, *, now: datetime,
     rules = policy.validation
     verdict = judge(
         y_true=holdout[str(data.label)].to_numpy(),
-        candidate=answers[0],
-        production=answers[1] if production else None,
+        candidate=answers[version],
+        production=answers[production.version] if production else None,
         bounds=rules.bounds,
         metric=rules.compared_metric,
         compare_to=rules.compare_to,
@@ -88,18 +86,22 @@ def validate(registry: Registry, policy: Policy, version: str, *, now: datetime,
 
 
 def score_versions(
-    registry: Registry, versions: list[ModelVersion], table: pa.Table, features: list[str]
-) -> list[Answers]:
+    registry: Registry, versions: Iterable[ModelVersion], table: pa.Table, features: list[str]
+) -> dict[str, Answers]:
     """Answer the same rows with each version.
 
     Each comes from the registry alone, verified, and answers in a process of its own.
+
+    Returns:
+        Version -> what it answered; a version named twice answers once.
     """
+    distinct = {version.version: version for version in versions}
     with tempfile.TemporaryDirectory(prefix="ifp-score-") as scratch:
-        folders = [Path(scratch, f"version-{version.version}") for version in versions]
-        for version, folder in zip(versions, folders, strict=True):
+        folders = [Path(scratch, f"version-{number}") for number in distinct]
+        for version, folder in zip(distinct.values(), folders, strict=True):
             fetch(registry, version, folder)
         answered = score(folders, table.select(features), Path(scratch))
-    return [_answers(entry) for entry in answered]
+    return {number: _answers(entry) for number, entry in zip(distinct, answered, strict=True)}
 
 
 def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict, attempt: Attempt) -> None:
@@ -107,6 +109,9 @@ def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict
     record_json = verdict.to_json()
     registry.put_file(candidate.run_id, "ifp/validation.json", json.dumps(record_json, indent=1).encode())
     registry.put_file(candidate.run_id, "ifp/report.html", verdict_page(record_json).encode())
+    digest = digest_json(record_json)
+    # A retry finds its own event again; another verdict of a task that somebody cleared is another event.
+    attempt = replace(attempt, nonce=digest_json([attempt.nonce, digest]))
     record(
         registry,
         candidate.model,
@@ -116,7 +121,7 @@ def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict
             version=candidate.version,
             verdict=verdict.verdict,
             promotes=verdict.promotes,
-            verdict_digest=digest_json(record_json),
+            verdict_digest=digest,
         ),
     )
 

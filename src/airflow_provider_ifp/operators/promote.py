@@ -56,7 +56,7 @@ class PromoteOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         self._production = announced(model, "production")
-        super().__init__(**{**kwargs, "outlets": [*kwargs.get("outlets", ()), self._production]})
+        super().__init__(**{**kwargs, "outlets": [*(kwargs.get("outlets") or ()), self._production]})
         self.model = model
         self.version = version
         self.to = to
@@ -131,7 +131,7 @@ class RollbackOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         self._production = announced(model, "production")
-        super().__init__(**{**kwargs, "outlets": [*kwargs.get("outlets", ()), self._production]})
+        super().__init__(**{**kwargs, "outlets": [*(kwargs.get("outlets") or ()), self._production]})
         self.model = model
         self.to_version = to_version
         self.reason = reason

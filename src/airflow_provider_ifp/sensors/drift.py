@@ -57,7 +57,7 @@ class DriftSensor(BaseSensorOperator, SkipMixin):
     ) -> None:
         self._policy = to_policy(policy)
         self._firing = announced(self._policy.model, "drift")
-        super().__init__(**{**kwargs, "outlets": [*kwargs.get("outlets", ()), self._firing]})
+        super().__init__(**{**kwargs, "outlets": [*(kwargs.get("outlets") or ()), self._firing]})
         self.predictions = predictions
         self.registry_conn_id = registry_conn_id
         self.wait = wait

@@ -17,7 +17,7 @@ from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.provenance import FORMAT, loose_code_facts
 from airflow_provider_ifp.training.registration import Registration, register
-from airflow_provider_ifp.training.run import training_device
+from airflow_provider_ifp.training.run import finite, training_device
 from airflow_provider_ifp.training.tags import parse_tags
 from airflow_provider_ifp.training.track import _calling_frame, find_model
 
@@ -68,9 +68,13 @@ class LoneRun:
         self._params[key] = str(value)
 
     def log_metric(self, key: str, value: float, step: int | None = None) -> None:
-        """Record a metric."""
+        """Record a metric.
+
+        Raises:
+            LossNotFiniteError: the value is NaN or infinite.
+        """
         now = int(time.time() * 1000)
-        self._registry.log_metrics(self.run_id, [Measurement(key, float(value), step or 0, now)])
+        self._registry.log_metrics(self.run_id, [Measurement(key, finite(key, value, step), step or 0, now)])
 
     def log_model(self, model: Any) -> None:
         """Name the model that `register` is to take."""

@@ -72,7 +72,17 @@ class TrainingRun:
         return table if kind == "arrow" else table.to_pandas()
 
     def log_param(self, key: str, value: Any) -> None:
-        """Record a parameter; it is written once."""
+        """Record a parameter; it is written once.
+
+        Raises:
+            TrainingError: it has another value already, here or in the policy's `train.params`.
+        """
+        known = {**self.params, **self.logged_params}
+        if key in known and str(known[key]) != str(value):
+            raise TrainingError(
+                f"run.log_param({key!r}, {value!r}): it is {known[key]!r} already, by train.params or logged "
+                "before; a parameter is written once: log it under another name"
+            )
         self.logged_params[key] = str(value)
         self._emit({"param": key, "value": str(value)})
         _say(f"param {key} = {value}")
@@ -83,15 +93,9 @@ class TrainingRun:
         Raises:
             LossNotFiniteError: the value is NaN or infinite; training ends and nothing is registered.
         """
-        number = float(value)
-        where = "" if step is None else f" at step {step}"
-        if not math.isfinite(number):
-            raise LossNotFiniteError(
-                f"metric {key!r} is {number}{where}; the same training would end so again: lower the "
-                "learning rate, or look for missing values in the data"
-            )
+        number = finite(key, value, step)
         self._emit({"metric": key, "value": number, "step": step or 0, "time": int(time.time() * 1000)})
-        _say(f"metric {key} = {number:.6g}{where}")
+        _say(f"metric {key} = {number:.6g}" + ("" if step is None else f" at step {step}"))
 
     def log_model(self, model: Any) -> None:
         """Hand over the trained model; it is saved and registered when the training function has returned."""
@@ -109,6 +113,22 @@ class TrainingRun:
     def _emit(self, event: dict[str, Any]) -> None:
         with self._events.open("a", encoding="utf-8") as file:
             file.write(json.dumps(event) + "\n")
+
+
+def finite(key: str, value: float, step: int | None) -> float:
+    """A metric's value as a float.
+
+    Raises:
+        LossNotFiniteError: it is NaN or infinite.
+    """
+    number = float(value)
+    if not math.isfinite(number):
+        where = "" if step is None else f" at step {step}"
+        raise LossNotFiniteError(
+            f"metric {key!r} is {number}{where}; the same training would end so again: lower the "
+            "learning rate, or look for missing values in the data"
+        )
+    return number
 
 
 def training_device() -> str:

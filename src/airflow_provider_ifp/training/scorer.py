@@ -6,12 +6,14 @@ imported would answer for both.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pyarrow as pa
 
+from airflow_provider_ifp.adapters.launchers import end_with_parent, user_environment
 from airflow_provider_ifp.core.errors import ModelError
 
 _SHOWN = 2000  # characters of a failed scorer's output that an error repeats
@@ -37,9 +39,15 @@ def score(folders: list[Path], table: pa.Table, scratch: Path) -> list[pa.Table]
     for place, folder in enumerate(folders):
         answers = scratch / f"answers-{place}.arrow"
         command = [sys.executable, "-m", __spec__.name, str(folder), str(frame), str(answers)]
-        jobs.append(
-            (answers, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=user_environment(os.environ, seed=0),
         )
+        jobs.append((answers, process))
     outputs = [process.communicate()[0] for _, process in jobs]
     for folder, (answers, process), output in zip(folders, jobs, outputs, strict=True):
         if process.returncode != 0 or not answers.exists():
@@ -54,6 +62,7 @@ def main(arguments: list[str]) -> int:
     """Answer the frame's rows; returns the exit code."""
     from airflow_provider_ifp.training.loading import open_model
 
+    end_with_parent()
     folder, frame, answers = (Path(argument) for argument in arguments)
     try:
         answered = open_model(folder).predict(_read(frame).to_pandas())

@@ -6,12 +6,10 @@ ends with its parent: a killed task leaves no training behind that nobody waits 
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import importlib.util
 import os
 import random
-import signal
 import sys
 import time
 import traceback
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
+from airflow_provider_ifp.adapters.launchers import end_with_parent
 from airflow_provider_ifp.core.errors import (
     EntrypointError,
     IfpError,
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.training.run import TrainingRun
 
-_PR_SET_PDEATHSIG = 1
 _EXITS: dict[type[BaseException], int] = {
     LossNotFiniteError: EXIT_NOT_FINITE,
     PreemptedError: EXIT_PREEMPTED,
@@ -52,7 +50,7 @@ _EXITS: dict[type[BaseException], int] = {
 
 def main(arguments: list[str]) -> int:
     """Train as the spec says; returns the exit code (0, 65 not finite, 75 preempted, 1 anything else)."""
-    _end_with_parent()
+    end_with_parent()
     spec_path = Path(arguments[0])
     spec = Spec.read(spec_path)
     os.environ[SPEC_VARIABLE] = str(spec_path)
@@ -208,12 +206,6 @@ def _determinism() -> dict[str, Any]:
             "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
         }
     return facts
-
-
-def _end_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies; elsewhere the launcher's kill must do."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,179 @@
+"""Which files an entrypoint consists of, found without running any of them; and where they stand in git."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from airflow_provider_ifp.adapters.source_code import dirty_patch, git_facts, read_source_code
+from airflow_provider_ifp.core.errors import EntrypointError
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes files that end the test run if anything imports them."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def to(**files):
+        for name, text in files.items():
+            path = tmp_path / f"{name.replace('__in__', '/')}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{text}\nraise SystemExit('nobody imports me')\n")
+        return tmp_path
+
+    return to
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for key in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{key}_NAME", "ada")
+        monkeypatch.setenv(f"GIT_{key}_EMAIL", "ada@example.com")
+
+    def git(*words):
+        done = subprocess.run(["git", "-C", tmp_path, *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    git("init", "--quiet")
+    (tmp_path / "train.py").write_text("a = 1\n")
+    git("add", "train.py")
+    git("commit", "--quiet", "-m", "first")
+    return tmp_path, git
+
+
+def test_a_script_is_the_script_and_the_local_modules_that_it_imports_directly_or_not(write):
+    root = write(
+        script="import json, layers\nfrom nets import mlp",
+        layers="def late():\n    import losses.rmse",
+        losses__in____init__="",
+        losses__in__rmse="",
+        nets__in____init__="",
+        nets__in__mlp="import script",
+        unused="",
+    )
+    code = read_source_code(str(root / "script.py"))
+    assert list(code.files) == [
+        "layers.py",
+        "losses/__init__.py",
+        "losses/rmse.py",
+        "nets/__init__.py",
+        "nets/mlp.py",
+        "script.py",
+    ]
+    assert code.root == root
+    assert not code.installed
+    assert code.files["nets/mlp.py"] == str(root / "nets" / "mlp.py")
+
+
+def test_relative_imports_inside_a_local_package_are_followed(write):
+    root = write(
+        script="import nets.mlp",
+        nets__in____init__="",
+        nets__in__mlp="from . import act\nfrom .deep.norm import rms",
+        nets__in__act="",
+        nets__in__deep__in____init__="",
+        nets__in__deep__in__norm="from .. import side",
+        nets__in__side="",
+    )
+    assert {"nets/act.py", "nets/deep/norm.py", "nets/side.py"} <= set(
+        read_source_code(str(root / "script.py")).files
+    )
+
+
+def test_a_function_of_a_package_is_the_whole_package(write):
+    root = write(mine_a__in____init__="", mine_a__in__training="", mine_a__in__deep__in__part="")
+    code = read_source_code("mine_a.training:train")
+    assert list(code.files) == ["mine_a/__init__.py", "mine_a/deep/part.py", "mine_a/training.py"]
+    assert code.root == root
+    assert "mine_a" not in sys.modules
+
+
+def test_a_function_of_a_lone_module_is_that_file(write):
+    write(mine_b="", other="")
+    assert list(read_source_code("mine_b:train").files) == ["mine_b.py"]
+
+
+def test_what_pip_installed_says_so():
+    assert read_source_code("yaml.main:train").installed
+
+
+def test_the_digest_is_of_names_and_bytes_and_not_of_the_place(write, tmp_path):
+    root = write(script="import part", part="", unused="")
+    digest = read_source_code(str(root / "script.py")).digest
+    copied = tmp_path / "elsewhere"
+    copied.mkdir()
+    for name in ("script.py", "part.py"):
+        (copied / name).write_bytes((root / name).read_bytes())
+    assert read_source_code(str(copied / "script.py")).digest == digest
+    write(unused="changed = True")
+    assert read_source_code(str(root / "script.py")).digest == digest
+    write(part="changed = True")
+    assert read_source_code(str(root / "script.py")).digest != digest
+
+
+@pytest.mark.parametrize(
+    ("entrypoint", "told"),
+    [
+        ("nowhere/train.py", "there is no script"),
+        ("no_such_package.training:train", "no module 'no_such_package' can be found"),
+        ("my_pkg.training", "neither 'package.module:function' nor a script's path ending in .py"),
+        ("my_pkg.training:", "neither 'package.module:function'"),
+        (":train", "neither 'package.module:function'"),
+        ("sys:train", "'sys'"),
+    ],
+)
+def test_an_entrypoint_that_is_not_there_is_told(entrypoint, told):
+    with pytest.raises(EntrypointError) as caught:
+        read_source_code(entrypoint)
+    assert str(caught.value).startswith("train.entrypoint: ")
+    assert told in str(caught.value)
+
+
+def test_a_file_that_is_no_python_is_told_with_its_line(write):
+    root = write(script="import part", part="a = 1\nb = (")
+    with pytest.raises(EntrypointError, match=r"part\.py:2: this is no valid Python"):
+        read_source_code(str(root / "script.py"))
+
+
+def test_a_clean_commit_is_named_with_its_repository_but_without_its_credentials(repository):
+    root, git = repository
+    git("remote", "add", "origin", "https://ci:secret@example.com/a.git")
+    (root / "untracked.txt").write_text("no part of the commit")
+    facts = {"commit": git("rev-parse", "HEAD"), "repository": "https://example.com/a.git", "dirty": False}
+    assert git_facts(root) == facts
+    assert dirty_patch(root) is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"a = 1\n", b"a = 2\n"),
+        (b"a = 1\n\n\n\n\n", b"a = 2\n\n\n\n\n"),
+        ("city = 'Zürich'\n".encode("latin-1"), "city = 'Köln'\n".encode("latin-1")),
+        (bytes(range(256)), bytes(reversed(range(256)))),
+        (b"no end", b"no end of it"),
+    ],
+)
+def test_what_differs_from_the_commit_is_a_patch_that_applies(repository, before, after):
+    root, git = repository
+    (root / "train.py").write_bytes(before)
+    git("commit", "--quiet", "--allow-empty", "-am", "before")
+    (root / "train.py").write_bytes(after)
+    assert git_facts(root)["dirty"] is True
+    patch = dirty_patch(root)
+    git("checkout", "--quiet", "train.py")
+    subprocess.run(["git", "-C", root, "apply", "-"], input=patch, check=True)
+    assert (root / "train.py").read_bytes() == after
+
+
+def test_outside_of_git_there_is_no_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert git_facts(tmp_path) == {"commit": None}
+    assert dirty_patch(tmp_path) is None
+
+
+def test_a_machine_without_git_has_no_commit(repository, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert git_facts(repository[0]) == {"commit": None}

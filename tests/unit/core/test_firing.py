@@ -1,0 +1,111 @@
+"""Whether to retrain: what is decided before any data is read, and what the drift check decides."""
+
+import json
+
+import pytest
+
+from airflow_provider_ifp.core.drift import check_drift
+from airflow_provider_ifp.core.firing import decide_by_drift, decide_without_data
+from airflow_provider_ifp.core.lifecycle import Attempt, Ledger, Promotion, plan_judgement, plan_promotion
+from airflow_provider_ifp.core.profile import Profile, count_categories, profile_categories
+
+DAY = profile_categories("day", {"mon": 5_000, "sun": 5_000}, missing=0)
+REFERENCE = Profile((DAY,), rows=10_000)
+
+
+def ledger(**stages):
+    """A ledger where a person put these versions there, the one in staging or shadow after it was judged."""
+    events = Ledger("flight-time")
+    for target, version in stages.items():
+        who = Attempt(actor="ada", time="t", nonce=target, by="person", reason="set up")
+        events = Ledger(
+            "flight-time",
+            (*events.events, plan_promotion(events, who, Promotion(version=version, target=target))),
+        )
+    return events
+
+
+def judged(events, version, verdict):
+    event = plan_judgement(
+        events,
+        Attempt(actor="a", time="t", nonce=f"judge {version} {verdict}"),
+        version=version,
+        verdict=verdict,
+        promotes=verdict == "pass",
+        verdict_digest="sha256:v",
+    )
+    return Ledger(events.model, (*events.events, event))
+
+
+def decided(events, *, force=False, reason=""):
+    return decide_without_data(events, force=force, reason=reason)
+
+
+def checked(monday, sunday, **limits):
+    counts = {"day": count_categories(DAY, {"mon": monday, "sun": sunday}, missing=0)}
+    return decide_by_drift(check_drift(REFERENCE, counts, threshold=0.1, **limits))
+
+
+def test_nothing_in_production_fires():
+    firing = decided(ledger())
+    assert (firing.fired, firing.decided, firing.reasons) == (True, True, ("no production version",))
+
+
+def test_with_a_production_version_the_data_decides():
+    assert decided(ledger(production="1")) is None
+
+
+@pytest.mark.parametrize("stage", ["staging", "shadow"])
+def test_a_version_that_waits_holds_back_the_next_firing(stage):
+    events = judged(ledger(production="3", **{stage: "4"}), "4", "pass")
+    firing = decided(events)
+    assert (firing.fired, firing.decided, firing.reasons) == (False, True, (f"version 4 waits in {stage}",))
+
+
+def test_a_version_that_waits_for_the_first_production_holds_back_too():
+    firing = decided(judged(ledger(staging="1"), "1", "pass"))
+    assert firing.reasons == ("version 1 waits in staging",)
+
+
+def test_a_rejected_version_holds_nothing_back():
+    events = judged(judged(ledger(production="3", staging="4"), "4", "pass"), "4", "fail")
+    assert decided(events) is None
+
+
+@pytest.mark.parametrize("reason", ["a new feature", ""])
+def test_force_fires_whatever_waits_and_tells_why(reason):
+    events = judged(ledger(production="3", staging="4"), "4", "pass")
+    firing = decided(events, force=True, reason=reason)
+    assert (firing.fired, firing.decided) == (True, True)
+    assert firing.reasons == (f"forced by hand: {reason or 'no reason given'}",)
+
+
+def test_drift_fires_and_the_record_names_the_feature_and_the_rows():
+    firing = checked(7_000, 3_000)
+    record = firing.to_json()
+    assert (record["fired"], record["decided"]) == (True, True)
+    assert record["reasons"][0].startswith("day drifted: PSI 0.169 > 0.10")
+    assert record["rows"] == {"reference": 10_000, "current": 10_000}
+    assert [(feature["name"], feature["verdict"]) for feature in record["features"]] == [("day", "drifted")]
+    assert json.loads(json.dumps(record, allow_nan=False)) == record
+
+
+def test_a_quiet_window_does_not_fire():
+    firing = checked(5_010, 4_990)
+    assert (firing.fired, firing.decided) == (False, True)
+
+
+def test_an_undecided_check_never_fires_and_says_that_it_is_undecided():
+    firing = checked(70, 3, min_rows=500)
+    assert (firing.fired, firing.decided) == (False, False)
+    assert firing.reasons == ("undecided: 73 rows in the window, 500 needed",)
+
+
+def test_without_a_check_the_record_has_its_keys_all_the_same():
+    assert decided(ledger()).to_json() == {
+        "fired": True,
+        "decided": True,
+        "reasons": ["no production version"],
+        "rows": None,
+        "features": [],
+    }
