@@ -1,8 +1,9 @@
-"""Options of the whole suite; pytest takes them only from here."""
+"""Options of the whole suite, which pytest takes only from here; and what several kinds of tests share."""
 
 import os
 import shutil
 import tempfile
+import warnings
 
 import pytest
 
@@ -46,3 +47,11 @@ def _forbidden_skips(config):
     if os.environ.get(FAIL_ON_SKIP) != "1" or reporter is None:
         return []
     return reporter.stats.get("skipped", [])
+
+
+@pytest.fixture(scope="session")
+def mlflow_models():
+    """Import MLflow's models once: their type hints warn while they are imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc  # noqa: F401

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp import __version__
-from airflow_provider_ifp.core.errors import IfpError
+from airflow_provider_ifp.core.errors import IfpError, PolicyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.command
     try:
         return command(options)
+    except PolicyError as error:
+        _tell(str(error))  # it begins with file:line:column, where editors look for it
+        return WRONG
     except IfpError as error:
         _tell(f"ifp: {error}")
         return WRONG
@@ -62,7 +65,6 @@ def _add_policy(commands: Commands) -> None:
 
 def _check_policies(options: argparse.Namespace) -> int:
     from airflow_provider_ifp.adapters.policy_files import read_policies
-    from airflow_provider_ifp.core.errors import PolicyError
 
     wrong = 0
     for file, policy in read_policies(options.paths):

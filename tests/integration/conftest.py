@@ -59,14 +59,6 @@ def sqlite_registry(tmp_path_factory):
     return registry
 
 
-@pytest.fixture(scope="session")
-def mlflow_models():
-    """Import MLflow's models once: their type hints warn while they are imported."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import mlflow.pyfunc  # noqa: F401
-
-
 @pytest.fixture
 def server_registry(mlflow_uri):
     return MlflowRegistry(mlflow_uri)

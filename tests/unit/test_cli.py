@@ -15,7 +15,7 @@ from airflow_provider_ifp import __version__
 from airflow_provider_ifp.adapters.policy_files import load_policy
 from airflow_provider_ifp.cli import main
 
-CONTRACT = Path(__file__).parent / "adapters" / "contract_policy.yaml"
+CONTRACT = Path(__file__).parents[2] / "docs" / "policy.yaml"
 GOOD = """\
     model: flight-time
     data: {source: flights, time_column: ts, label: air_time}

@@ -59,11 +59,7 @@ def load_policies(folder: str | os.PathLike[str]) -> Iterator[tuple[Path, Policy
     root = Path(folder)
     if not root.is_dir():
         raise PolicyError(f"{root}: no such folder; expected one that holds a YAML file per model")
-    yield from _read_together(
-        path
-        for path in sorted(root.iterdir())
-        if path.suffix in (".yaml", ".yml") and not path.name.startswith(".") and path.is_file()
-    )
+    yield from _read_together(_files_in(root))
 
 
 def read_policies(paths: Iterable[Path]) -> Iterator[tuple[Path, Policy | PolicyError]]:
@@ -72,11 +68,21 @@ def read_policies(paths: Iterable[Path]) -> Iterator[tuple[Path, Policy | Policy
     Raises:
         PolicyError: a folder holds none.
     """
+    files: list[Path] = []
     for path in paths:
-        found = list(load_policies(path)) if path.is_dir() else list(_read_together([path]))
+        found = _files_in(path) if path.is_dir() else [path]
         if not found:
             raise PolicyError(f"{path}: no policy in this folder; expected files ending in .yaml or .yml")
-        yield from found
+        files += found
+    yield from _read_together(dict.fromkeys(files))
+
+
+def _files_in(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".yaml", ".yml") and not path.name.startswith(".") and path.is_file()
+    ]
 
 
 def _read_together(paths: Iterable[Path]) -> Iterator[tuple[Path, Policy | PolicyError]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +36,16 @@ def load(model: str, version: str = "@production", *, tracking_uri: str | None =
 
     registry = MlflowRegistry(tracking_uri)
     found = resolve(registry, model, version)
-    with tempfile.TemporaryDirectory(prefix="ifp-load-") as scratch:
-        folder = Path(scratch, "model")
-        fetch(registry, found, folder)
-        return open_model(folder)
+    scratch = Path(tempfile.mkdtemp(prefix="ifp-load-"))
+    try:
+        fetch(registry, found, scratch / "model")
+        opened = open_model(scratch / "model")
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    # As long as the model lives: what it answers with may still import from its `code/`.
+    weakref.finalize(opened, shutil.rmtree, scratch, ignore_errors=True)
+    return opened
 
 
 def fetch(registry: Registry, version: ModelVersion, folder: Path) -> None:

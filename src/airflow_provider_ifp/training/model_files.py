@@ -9,6 +9,7 @@ hold memory addresses: the same training would give other bytes each time, and n
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,14 +65,17 @@ def save_model(
         save_file(tensors, data / "tensors.safetensors")
     facts = {"features": list(features), "format": "ifp.model/1", "positive": positive}
     (data / "model.json").write_text(json.dumps(facts, sort_keys=True), encoding="utf-8")
-    mlflow.pyfunc.save_model(
-        path=str(folder),
-        loader_module=LOADER,
-        data_path=str(data),
-        code_paths=_stage_code(code or {}, staging / "code") or None,
-        signature=signature,
-        pip_requirements=[*_own_requirements(tensors=bool(tensors)), *requirements],
-    )
+    with warnings.catch_warnings():
+        # An example would freeze the batch at its own size; the signature says what MLflow wants it for.
+        warnings.filterwarnings("ignore", message=".*input example was not provided")
+        mlflow.pyfunc.save_model(
+            path=str(folder),
+            loader_module=LOADER,
+            data_path=str(data),
+            code_paths=_stage_code(code or {}, staging / "code") or None,
+            signature=signature,
+            pip_requirements=[*_own_requirements(tensors=bool(tensors)), *requirements],
+        )
 
 
 def load_object(data: Path) -> tuple[Any, dict[str, Any]]:

@@ -3,6 +3,7 @@
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import psutil
 import pytest
@@ -67,8 +68,11 @@ def test_a_task_that_is_killed_ends_the_whole_tree_within_airflows_five_seconds(
 
 
 def test_training_that_takes_too_long_is_killed(loop):
+    policy = loop.policy()
+    # Shorter than a policy can say: the smallest unit there is a minute.
+    hasty = policy.train.model_copy(update={"timeout": timedelta(seconds=2)})
     with pytest.raises(TrainingError, match=r"took longer than train\.timeout allows, and was killed"):
-        loop.train(policy=loop.policy(train={"timeout": "2s"}), params={"mishap": "hangs"})
+        loop.train(policy=policy.model_copy(update={"train": hasty}), params={"mishap": "hangs"})
     assert not psutil.pid_exists(loop.launcher._process.pid)
     loop.require_untouched(["FAILED"])
 

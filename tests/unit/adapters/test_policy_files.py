@@ -14,7 +14,7 @@ from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.policy import Policy
 from airflow_provider_ifp.core.support import unsupported
 
-CONTRACT = Path(__file__).parent / "contract_policy.yaml"
+CONTRACT = Path(__file__).parents[3] / "docs" / "policy.yaml"
 
 SEED_VALIDATION = """\
 # Validation gate in Inferpathio retraining policy
