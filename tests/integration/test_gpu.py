@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_ifp.adapters.launchers import LocalLauncher
 from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
 from airflow_provider_ifp.adapters.policy_files import load_policy
-from airflow_provider_ifp.core.lifecycle import Attempt
+from airflow_provider_ifp.core.moves import Attempt
 from airflow_provider_ifp.demo.flights import model_rows, read_flights, write_month
 from airflow_provider_ifp.loop.train import Order, train
 from airflow_provider_ifp.loop.validate import validate

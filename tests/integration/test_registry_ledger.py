@@ -10,11 +10,9 @@ import pytest
 from airflow_provider_ifp.adapters.ledger import project, read_ledger, record, resolve
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import LedgerConflictError, RegistryError, VersionNotFoundError
-from airflow_provider_ifp.core.lifecycle import (
-    REASON_LIMIT,
+from airflow_provider_ifp.core.lifecycle import REASON_LIMIT, Event, Ledger
+from airflow_provider_ifp.core.moves import (
     Attempt,
-    Event,
-    Ledger,
     Promotion,
     chain,
     plan_judgement,

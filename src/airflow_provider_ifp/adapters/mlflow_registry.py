@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
-from urllib.parse import urlsplit
 
-import requests
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import LoggedModelStatus, Metric, Param
@@ -25,23 +22,20 @@ from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
     RESOURCE_ALREADY_EXISTS,
     RESOURCE_DOES_NOT_EXIST,
-    ErrorCode,
 )
 from mlflow.tracking import get_tracking_uri
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.rest_utils import http_request
 
+from airflow_provider_ifp.adapters.mlflow_errors import code_name, require_answer, translated, without_user
 from airflow_provider_ifp.adapters.registry import ModelVersion, StoredModel
 from airflow_provider_ifp.core.errors import (
     LedgerConflictError,
     RegistryError,
-    RegistryUnreachableError,
     VersionNotFoundError,
 )
 from airflow_provider_ifp.core.lifecycle import STAGES, Event, verify_chain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from airflow_provider_ifp.adapters.registry import Measurement
     from airflow_provider_ifp.core.lifecycle import Stage
@@ -50,8 +44,6 @@ LEDGER = "ifp-ledger"
 _EVENT = "event."
 _PARAM_LIMIT = 6000  # past this MLflow cuts a param silently
 _PARAM_BATCH = 100  # MLflow's limit of params in one log_batch call
-_REACH_SECONDS = 10
-_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")  # the `user:password@` of an address
 _BATCH = 1000  # MLflow's limit of metrics in one log_batch call
 
 
@@ -75,43 +67,43 @@ class MlflowRegistry:
             os.environ["MLFLOW_TRACKING_USERNAME"] = username
             os.environ["MLFLOW_TRACKING_PASSWORD"] = password or ""
         self._address = uri or get_tracking_uri()
-        self.uri = _USER_INFO.sub("", self._address)
-        _require_answer(self._address, self.uri)
-        with _translated(self.uri):
+        self.uri = without_user(self._address)
+        require_answer(self._address, self.uri)
+        with translated(self.uri):
             self._client = MlflowClient(self._address, self._address)
         self._ledger_runs: dict[str, str] = {}
 
     def start_run(self, model: str, *, name: str, tags: Mapping[str, str]) -> str:
-        with _translated(self.uri):
+        with translated(self.uri):
             experiment = self._experiment(model)
             return str(self._client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
 
     def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
         entries = [Param(key, _shortened(value)) for key, value in params.items()]
-        with _translated(self.uri):
+        with translated(self.uri):
             for start in range(0, len(entries), _PARAM_BATCH):
                 self._client.log_batch(run_id, params=entries[start : start + _PARAM_BATCH])
 
     def log_metrics(self, run_id: str, measurements: Sequence[Measurement]) -> None:
         metrics = [Metric(m.key, m.value, m.time, m.step) for m in measurements]
-        with _translated(self.uri):
+        with translated(self.uri):
             for start in range(0, len(metrics), _BATCH):
                 self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
     def finish_run(self, run_id: str, status: str) -> None:
-        with _translated(self.uri):
+        with translated(self.uri):
             self._client.set_terminated(run_id, status)
 
     def put_file(self, run_id: str, path: str, content: bytes) -> None:
         folder, _, name = path.rpartition("/")
-        with tempfile.TemporaryDirectory(prefix="ifp-") as scratch, _translated(self.uri):
+        with tempfile.TemporaryDirectory(prefix="ifp-") as scratch, translated(self.uri):
             local = Path(scratch, name)
             local.write_bytes(content)
             self._client.log_artifact(run_id, str(local), folder or None)
 
     def get_file(self, run_id: str, path: str) -> bytes | None:
         folder = path.rpartition("/")[0]
-        with tempfile.TemporaryDirectory(prefix="ifp-") as scratch, _translated(self.uri):
+        with tempfile.TemporaryDirectory(prefix="ifp-") as scratch, translated(self.uri):
             # Asked first, since a download of a missing path may give an empty folder and no error.
             there = self._client.list_artifacts(run_id, folder or None)
             if path not in {entry.path for entry in there if not entry.is_dir}:
@@ -119,7 +111,7 @@ class MlflowRegistry:
             return Path(self._client.download_artifacts(run_id, path, scratch)).read_bytes()
 
     def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:
-        with _translated(self.uri):
+        with translated(self.uri):
             logged = self._client.create_logged_model(
                 self._experiment(model),
                 name=model,
@@ -135,11 +127,11 @@ class MlflowRegistry:
     ) -> ModelVersion:
         if made := self._with_nonce(model, nonce):
             return made
-        with _translated(self.uri):
+        with translated(self.uri):
             try:
                 self._client.create_registered_model(model)
             except MlflowException as error:
-                if error.error_code != _name(RESOURCE_ALREADY_EXISTS):
+                if error.error_code != code_name(RESOURCE_ALREADY_EXISTS):
                     raise
             self._client.create_model_version(
                 model,
@@ -162,7 +154,7 @@ class MlflowRegistry:
         return next((entry for entry in self.versions(model) if entry.tags.get("ifp.nonce") == nonce), None)
 
     def versions(self, model: str) -> tuple[ModelVersion, ...]:
-        with _translated(self.uri):
+        with translated(self.uri):
             found, token = [], None
             while True:
                 page = self._client.search_model_versions(f"name='{model}'", page_token=token)
@@ -173,14 +165,14 @@ class MlflowRegistry:
 
     def version(self, model: str, version: str) -> ModelVersion:
         if version.isdecimal():  # MLflow calls anything else an invalid parameter
-            with suppress(VersionNotFoundError), _translated(self.uri):
+            with suppress(VersionNotFoundError), translated(self.uri):
                 return _version(self._client.get_model_version(model, version))
         known = ", ".join(entry.version for entry in self.versions(model)) or "none"
         raise VersionNotFoundError(f"{model} has no version {version!r} at {self.uri}; its versions: {known}")
 
     def download(self, version: ModelVersion, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="ifp-", dir=folder.parent) as scratch, _translated(self.uri):
+        with tempfile.TemporaryDirectory(prefix="ifp-", dir=folder.parent) as scratch, translated(self.uri):
             got = Path(
                 download_artifacts(
                     artifact_uri=version.stored.uri, dst_path=scratch, tracking_uri=self._address
@@ -193,7 +185,7 @@ class MlflowRegistry:
         run_id = self._ledger_run(model, create=False)
         if run_id is None:
             return ()
-        with _translated(self.uri):
+        with translated(self.uri):
             params = self._client.get_run(run_id).data.params
         records = (json.loads(value) for key, value in params.items() if key.startswith(_EVENT))
         return verify_chain(model, (Event.from_json(record) for record in records))
@@ -207,11 +199,11 @@ class MlflowRegistry:
             )
         run_id = self._ledger_run(model, create=True)
         key = f"{_EVENT}{event.number:07d}"
-        with _translated(self.uri):
+        with translated(self.uri):
             try:
                 self._client.log_param(run_id, key, value)
             except MlflowException as error:
-                if error.error_code != _name(INVALID_PARAMETER_VALUE):
+                if error.error_code != code_name(INVALID_PARAMETER_VALUE):
                     raise
                 if self._client.get_run(run_id).data.params.get(key) == value:
                     return
@@ -220,18 +212,18 @@ class MlflowRegistry:
                 ) from error
 
     def aliases(self, model: str) -> dict[Stage, str]:
-        with _translated(self.uri):
+        with translated(self.uri):
             try:
                 held = self._client.get_registered_model(model).aliases
             except MlflowException as error:
-                if error.error_code == _name(RESOURCE_DOES_NOT_EXIST):
+                if error.error_code == code_name(RESOURCE_DOES_NOT_EXIST):
                     return {}
                 raise
         return {stage: str(held[stage]) for stage in STAGES if stage in held}
 
     def project(self, model: str, stages: Mapping[Stage, str]) -> None:
         held = self.aliases(model)
-        with _translated(self.uri):
+        with translated(self.uri):
             # New pointers first: a reader that polls never sees production empty during a move.
             for stage, version in stages.items():
                 if held.get(stage) != version:
@@ -255,7 +247,7 @@ class MlflowRegistry:
             return str(self._client.create_experiment(name))
         except MlflowException as error:
             found = self._client.get_experiment_by_name(name)
-            if error.error_code != _name(RESOURCE_ALREADY_EXISTS) or found is None:
+            if error.error_code != code_name(RESOURCE_ALREADY_EXISTS) or found is None:
                 raise
             return str(found.experiment_id)
 
@@ -268,7 +260,7 @@ class MlflowRegistry:
         if model in self._ledger_runs:
             return self._ledger_runs[model]
         genesis = f"{LEDGER}/{model}/genesis"
-        with _translated(self.uri):
+        with translated(self.uri):
             elected = self._client.get_experiment_by_name(genesis)
             if elected is None and not create:
                 return None
@@ -281,7 +273,7 @@ class MlflowRegistry:
                 try:
                     self._client.create_experiment(genesis, tags={"ifp.ledger_run": mine})
                 except MlflowException as error:
-                    if error.error_code != _name(RESOURCE_ALREADY_EXISTS):
+                    if error.error_code != code_name(RESOURCE_ALREADY_EXISTS):
                         raise
                     self._client.delete_run(mine)
                 elected = self._client.get_experiment_by_name(genesis)
@@ -307,49 +299,3 @@ def _version(entry: Any) -> ModelVersion:
 
 def _shortened(value: str) -> str:
     return value if len(value) <= _PARAM_LIMIT else f"{value[: _PARAM_LIMIT - 1]}…"
-
-
-def _name(code: int) -> str:
-    return str(ErrorCode.Name(code))
-
-
-def _require_answer(address: str, shown: str) -> None:
-    """Ask the server once, briefly: MLflow's own client would repeat a refused connection for minutes."""
-    if urlsplit(address).scheme not in {"http", "https"}:
-        return
-    try:
-        # With the client's own credentials, token and certificates: a proxy may ask for them here too.
-        answer = http_request(
-            get_default_host_creds(address),
-            "/health",
-            "GET",
-            max_retries=0,
-            timeout=_REACH_SECONDS,
-            raise_on_status=False,
-        )
-    except MlflowException as error:
-        raise RegistryUnreachableError(
-            f"MLflow at {shown} does not answer ({type(error.__context__).__name__}); start it, or mend the "
-            "connection 'ifp_default' or MLFLOW_TRACKING_URI"
-        ) from error
-    if answer.status_code in {401, 403}:
-        raise RegistryUnreachableError(
-            f"MLflow at {shown} refuses these credentials (HTTP {answer.status_code}); set login and "
-            "password of the Airflow connection, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
-        )
-
-
-@contextmanager
-def _translated(uri: str) -> Iterator[None]:
-    """Turn MLflow's and requests' exceptions into ours, in this one place."""
-    try:
-        yield
-    except MlflowException as error:
-        told = f"MLflow at {uri}: {_USER_INFO.sub('', str(error))}"
-        if error.error_code == _name(RESOURCE_DOES_NOT_EXIST):
-            raise VersionNotFoundError(told) from error
-        if isinstance(error.__cause__, requests.RequestException) or "Max retries exceeded" in told:
-            raise RegistryUnreachableError(told) from error
-        raise RegistryError(told) from error
-    except (requests.RequestException, ConnectionError) as error:
-        raise RegistryUnreachableError(f"MLflow at {uri} stopped answering: {error}") from error

@@ -12,8 +12,10 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_ifp.adapters.policy_files import load_policy
 from airflow_provider_ifp.core.digest import digest_json
-from airflow_provider_ifp.core.lifecycle import Attempt
+from airflow_provider_ifp.core.errors import PolicyError
+from airflow_provider_ifp.core.moves import Attempt
 from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.support import unsupported
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -86,8 +88,15 @@ def airflow_facts(context: Context) -> dict[str, Any]:
 
 
 def to_policy(policy: Policy | str | Path) -> Policy:
-    """A policy as it is, or read from its file."""
-    return policy if isinstance(policy, Policy) else load_policy(Path(policy))
+    """A policy as it is, or read from its file.
+
+    Raises:
+        PolicyError: it is wrong, or asks for what this release cannot do yet.
+    """
+    read = policy if isinstance(policy, Policy) else load_policy(Path(policy))
+    if refused := unsupported(read):
+        raise PolicyError("\n".join(f"{read.model}: {line}" for line in refused))
+    return read
 
 
 def setting(name: str) -> str | None:

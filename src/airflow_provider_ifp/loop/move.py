@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.ledger import read_ledger, record
 from airflow_provider_ifp.core.errors import PromotionRefusedError
-from airflow_provider_ifp.core.lifecycle import (
+from airflow_provider_ifp.core.moves import (
     Promotion,
     Unchecked,
     plan_promotion,
@@ -22,7 +22,8 @@ from airflow_provider_ifp.training.loading import fetch
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import Registry
-    from airflow_provider_ifp.core.lifecycle import Attempt, Event, Stage
+    from airflow_provider_ifp.core.lifecycle import Event, Stage
+    from airflow_provider_ifp.core.moves import Attempt
 
 
 def promote(

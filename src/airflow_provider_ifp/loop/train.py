@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,33 +13,21 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.datasets import (
-    feature_columns,
-    open_dataset,
-    partition_fields,
-    read_window,
-    source_id,
-)
+from airflow_provider_ifp.adapters.datasets import source_id
 from airflow_provider_ifp.adapters.environment import device_class, read_environment
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.adapters.registry import Measurement
 from airflow_provider_ifp.adapters.source_code import dirty_patch, read_source_code
-from airflow_provider_ifp.core.errors import (
-    DatasetError,
-    EntrypointError,
-    LossNotFiniteError,
-    PreemptedError,
-    RegistryError,
-    TrainingError,
-)
+from airflow_provider_ifp.core.errors import RegistryError
 from airflow_provider_ifp.core.policy import require_training_keys
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.check import PROFILE
+from airflow_provider_ifp.loop.labelled import read_labelled
+from airflow_provider_ifp.loop.launch import launch
 from airflow_provider_ifp.training.provenance import FORMAT, build_key, code_facts
 from airflow_provider_ifp.training.registration import Registration, register
-from airflow_provider_ifp.training.spec import EXIT_NOT_FINITE, EXIT_PREEMPTED, Result, Spec
+from airflow_provider_ifp.training.spec import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.source_code import SourceCode
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.policy_sections import TrainSection
+    from airflow_provider_ifp.training.spec import Result
 
 log = logging.getLogger(__name__)
 
@@ -185,36 +173,6 @@ def prepare(order: Order) -> Prepared:
     )
 
 
-def read_labelled(policy: Policy, window: Any) -> tuple[pa.Table, list[str], list[str]]:
-    """The window's rows that have a label, with the features and which of them are categorical.
-
-    Raises:
-        DatasetError: no such data, a column is missing, or no row has a label.
-    """
-    data = policy.data
-    uri, label, time_column = policy.resolve(str(data.source)), str(data.label), str(data.time_column)
-    dataset = open_dataset(uri)
-    key = list(data.key or ())
-    features, categorical = feature_columns(
-        dataset.schema,
-        time_column=time_column,
-        label=label,
-        key=key,
-        features=data.features,
-        categorical=data.categorical,
-        partitions=partition_fields(dataset),
-    )
-    columns = list(dict.fromkeys([time_column, *key, *features, label]))
-    table = read_window(uri, time_column=time_column, window=window, columns=columns)
-    labelled = table.filter(pc.is_valid(table[label]))
-    if labelled.num_rows == 0:
-        raise DatasetError(
-            f"{uri}: none of the {table.num_rows:,} rows in {window} has a value in the label's column "
-            f"{label!r}; wait for the labels (data.label_delay), or name another column in data.label"
-        )
-    return labelled, features, categorical
-
-
 def _train_anew(registry: Registry, order: Order, prepared: Prepared, launcher: Launcher) -> ModelVersion:
     policy = order.policy
     name = f"{policy.model} {order.now:%Y-%m-%d %H:%M}"
@@ -223,8 +181,13 @@ def _train_anew(registry: Registry, order: Order, prepared: Prepared, launcher: 
     )
     try:
         registry.log_params(run_id, {key: str(value) for key, value in prepared.spec.params.items()})
-        _launch(registry, run_id, order, prepared, launcher)
-        result = Result.read(order.work)
+        result = launch(
+            launcher,
+            prepared.spec,
+            timeout=prepared.settings.timeout,
+            registry=registry,
+            run_id=run_id,
+        )
         made = register(registry, _registration(order, prepared, result, run_id))
     except BaseException as error:
         # What went wrong must not be hidden by a registry that went away with it.
@@ -235,70 +198,6 @@ def _train_anew(registry: Registry, order: Order, prepared: Prepared, launcher: 
     # What a retry would have gone on from is of no more use.
     shutil.rmtree(prepared.spec.checkpoints, ignore_errors=True)
     return made
-
-
-def _launch(registry: Registry, run_id: str, order: Order, prepared: Prepared, launcher: Launcher) -> None:
-    forward = _Forwarding(registry, run_id, order.work / "events.jsonl")
-    seconds = time.monotonic()
-    try:
-        code = launcher.run(
-            prepared.spec.write(),
-            seed=prepared.spec.seed,
-            timeout=prepared.settings.timeout,
-            on_line=lambda line: log.info("%s", line),
-            on_pause=forward,
-        )
-    finally:
-        forward()
-    log.info("trainer ended with exit code %d after %.1f s", code, time.monotonic() - seconds)
-    if code != 0:
-        raise _failure(code, order.work / "error.json")
-
-
-class _Forwarding:
-    """Sends what the trainer wrote since the last look to the registry, in one call."""
-
-    def __init__(self, registry: Registry, run_id: str, events: Path) -> None:
-        self._registry, self._run_id, self._events = registry, run_id, events
-        self._read = 0
-
-    def __call__(self) -> None:
-        if not self._events.exists():
-            return
-        with self._events.open("rb") as file:
-            file.seek(self._read)
-            # A line that is still being written has no end yet; it is read at the next look.
-            fresh = file.read().rpartition(b"\n")[0]
-        if not fresh:
-            return
-        self._read += len(fresh) + 1
-        events = [json.loads(line) for line in fresh.splitlines()]
-        metrics = [
-            Measurement(e["metric"], e["value"], e["step"], e["time"]) for e in events if "metric" in e
-        ]
-        params = {event["param"]: event["value"] for event in events if "param" in event}
-        if metrics:
-            self._registry.log_metrics(self._run_id, metrics)
-        if params:
-            self._registry.log_params(self._run_id, params)
-
-
-def _failure(code: int, error_file: Path) -> TrainingError:
-    told = json.loads(error_file.read_text(encoding="utf-8")) if error_file.exists() else None
-    if told is None:
-        cause = f"by signal {-code}" if code < 0 else f"with exit code {code}"
-        memory = " (out of memory?)" if code in {-9, 137} else ""
-        return TrainingError(
-            f"the trainer was ended {cause}{memory}; nothing is registered; its log stands above"
-        )
-    message = f"{told['kind']}: {told['message']}"
-    if code == EXIT_NOT_FINITE:
-        return LossNotFiniteError(told["message"])
-    if code == EXIT_PREEMPTED:
-        return PreemptedError(told["message"])
-    if told["kind"] == EntrypointError.__name__:
-        return EntrypointError(told["message"])
-    return TrainingError(f"training failed, nothing is registered: {message}")
 
 
 def _registration(order: Order, prepared: Prepared, result: Result, run_id: str) -> Registration:

@@ -14,10 +14,10 @@ from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger, record
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.gates import judge
-from airflow_provider_ifp.core.lifecycle import plan_judgement
 from airflow_provider_ifp.core.metrics import Answers
+from airflow_provider_ifp.core.moves import plan_judgement
 from airflow_provider_ifp.core.windows import training_windows
-from airflow_provider_ifp.loop.train import read_labelled
+from airflow_provider_ifp.loop.labelled import read_labelled
 from airflow_provider_ifp.report.verdict_page import verdict_page
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.scorer import score
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.lifecycle import Attempt
+    from airflow_provider_ifp.core.moves import Attempt
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.verdict import Verdict
 

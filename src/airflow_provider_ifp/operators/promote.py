@@ -8,7 +8,8 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_provider_ifp.core.errors import DigestMismatchError, PromotionRefusedError, VersionNotFoundError
-from airflow_provider_ifp.core.lifecycle import STAGES, Unchecked
+from airflow_provider_ifp.core.lifecycle import STAGES
+from airflow_provider_ifp.core.moves import Unchecked
 from airflow_provider_ifp.hooks.assets import announce, announced
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
 from airflow_provider_ifp.hooks.run_facts import attempt

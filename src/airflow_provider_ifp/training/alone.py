@@ -14,12 +14,12 @@ from airflow_provider_ifp.adapters.environment import read_environment, read_har
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.adapters.registry import Measurement
 from airflow_provider_ifp.core.errors import TrainingError
+from airflow_provider_ifp.training.caller import calling_frame, find_model
 from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.provenance import FORMAT, loose_code_facts
 from airflow_provider_ifp.training.registration import Registration, register
 from airflow_provider_ifp.training.run import finite, training_device
 from airflow_provider_ifp.training.tags import parse_tags
-from airflow_provider_ifp.training.track import _calling_frame, find_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,7 +96,7 @@ class LoneRun:
         if model is None:
             model = self.model
         if model is None:
-            model = find_model(_calling_frame())
+            model = find_model(calling_frame())
         if inspect.isclass(model):
             raise TrainingError(f"run.register({model.__name__}): expected a trained object, got a class")
         with tempfile.TemporaryDirectory(prefix="ifp-register-") as scratch:

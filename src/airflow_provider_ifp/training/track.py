@@ -11,20 +11,18 @@ register: the operator does that once the training's result is whole.
 
 from __future__ import annotations
 
-import inspect
 import os
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.errors import TrainingError
+from airflow_provider_ifp.training.caller import calling_frame, find_model
 from airflow_provider_ifp.training.run import TrainingRun
 from airflow_provider_ifp.training.spec import SPEC_VARIABLE, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from airflow_provider_ifp.training.alone import LoneRun
 
@@ -78,46 +76,5 @@ class LaunchedRun(TrainingRun):
             TrainingError: it cannot tell which object is the model; pass it.
         """
         if model is None and self.model is None:
-            model = find_model(_calling_frame())
+            model = find_model(calling_frame())
         super().register(model, tags)
-
-
-def find_model(frame: FrameType) -> Any:
-    """The model that a caller means who names none.
-
-    The variable `model`; else the one object in scope with `fit` and `predict`, or the one torch module with
-    parameters.
-
-    Raises:
-        TrainingError: there is none, or there are several.
-    """
-    scope = {**frame.f_globals, **frame.f_locals}
-    if "model" in scope and not inspect.ismodule(scope["model"]):
-        return scope["model"]
-    found = {id(value): (name, value) for name, value in scope.items() if _looks_trained(value)}
-    if len(found) == 1:
-        return next(iter(found.values()))[1]
-    names = ", ".join(sorted(name for name, _ in found.values())) or "none in sight"
-    raise TrainingError(
-        f"run.register() cannot tell which object is the model ({names}); pass it: "
-        "run.register(model, tags=[...])"
-    )
-
-
-def _looks_trained(value: Any) -> bool:
-    if isinstance(value, type) or inspect.ismodule(value):
-        return False
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(value, torch.nn.Module):
-        return any(True for _ in value.parameters())
-    return callable(getattr(value, "fit", None)) and callable(getattr(value, "predict", None))
-
-
-def _calling_frame() -> FrameType:
-    """The frame outside this package that called us."""
-    frame = inspect.currentframe()
-    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith("airflow_provider_ifp."):
-        frame = frame.f_back
-    if frame is None:
-        raise TrainingError("run.register() was called from nowhere; pass the model: run.register(model)")
-    return frame

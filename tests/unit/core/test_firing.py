@@ -6,7 +6,8 @@ import pytest
 
 from airflow_provider_ifp.core.drift import check_drift
 from airflow_provider_ifp.core.firing import decide_by_drift, decide_without_data
-from airflow_provider_ifp.core.lifecycle import Attempt, Ledger, Promotion, plan_judgement, plan_promotion
+from airflow_provider_ifp.core.lifecycle import Ledger
+from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_judgement, plan_promotion
 from airflow_provider_ifp.core.profile import Profile, count_categories, profile_categories
 
 DAY = profile_categories("day", {"mon": 5_000, "sun": 5_000}, missing=0)

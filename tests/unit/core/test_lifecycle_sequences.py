@@ -9,15 +9,14 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_ifp.core.errors import PromotionRefusedError
-from airflow_provider_ifp.core.lifecycle import (
+from airflow_provider_ifp.core.lifecycle import Ledger, verify_chain
+from airflow_provider_ifp.core.moves import (
     Attempt,
-    Ledger,
     Promotion,
     Unchecked,
     plan_judgement,
     plan_promotion,
     plan_rollback,
-    verify_chain,
 )
 
 # Three versions, mostly what is allowed, and often a history: else most sequences end at the first refusals.
