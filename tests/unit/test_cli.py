@@ -207,3 +207,10 @@ def test_the_installed_command_has_these_exit_codes_and_streams(write):
     assert good.stdout.endswith(": ok (model flight-time)\n")
     assert (bad.returncode, bad.stdout) == (2, "")
     assert len(bad.stderr.splitlines()) == 3
+
+
+def test_figures_without_a_folder_are_refused_before_anything_starts(ifp, tmp_path):
+    file = tmp_path / "missing" / "figures.json"
+    code, out, err = ifp("demo", "--json", str(file))
+    assert (code, out) == (2, "")
+    assert err == f"ifp: --json {file}: there is no folder {file.parent}\n"

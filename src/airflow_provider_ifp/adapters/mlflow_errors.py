@@ -81,6 +81,8 @@ def translated(uri: str) -> Iterator[None]:
             raise VersionNotFoundError(told) from error
         if isinstance(error.__cause__, requests.RequestException) or "Max retries exceeded" in told:
             raise RegistryUnreachableError(told) from error
+        if "unsupported URI" in told:
+            told += " A database needs the full MLflow: pip install 'airflow-provider-ifp[mlflow]'"
         raise RegistryError(told) from error
     except (requests.RequestException, ConnectionError) as error:
         raise RegistryUnreachableError(f"MLflow at {uri} stopped answering: {error}") from error

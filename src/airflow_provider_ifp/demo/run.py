@@ -66,11 +66,15 @@ def run_demo(options: DemoOptions) -> None:
     """Run the demo in a home of its own, and leave its report there.
 
     Raises:
-        IfpError: `until` is outside the year's flights, a server does not start, or a run of the loop failed;
-            the home is left as it is then.
+        IfpError: `until` is outside the year's flights, the figures have no folder; or a server does not
+            start, or a run of the loop failed: then the home is left as it is.
     """
     if not FIRST_RUN <= options.until <= LAST_RUN:
         raise IfpError(f"--until {options.until}: expected a day from {FIRST_RUN} to {LAST_RUN}")
+    if options.json_file is not None and not options.json_file.absolute().parent.is_dir():
+        raise IfpError(
+            f"--json {options.json_file}: there is no folder {options.json_file.absolute().parent}"
+        )
     console = open_console()
     home = Path(tempfile.mkdtemp(prefix="ifp-demo-"))
     # A terminal that closes, or a CI that cancels, ends the demo as Ctrl-C does.
