@@ -26,6 +26,21 @@ def pytest_configure(config):
     os.environ["AIRFLOW_HOME"] = home
 
 
+def pytest_itemcollected(item):
+    """Share the work of two workers: whole Airflows one after the other on one, all else on the other."""
+    group = "airflow" if _starts_airflow(item) else item.nodeid.partition("::")[0]
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_modifyitems(items):
+    """The longest first, so that both workers end at about the same time."""
+    items.sort(key=lambda item: not _starts_airflow(item))
+
+
+def _starts_airflow(item):
+    return bool(item.get_closest_marker("airflow") and item.get_closest_marker("server"))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     """With IFP_FAIL_ON_SKIP=1 a skipped test is a failure: on that machine nothing may be missing."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import subprocess
+import sys
 import sysconfig
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
@@ -123,6 +124,8 @@ def _package_files(entrypoint: str) -> tuple[Path, set[Path]]:
             "path ending in .py"
         )
     top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        raise EntrypointError(f"train.entrypoint: {entrypoint!r} is Python's own module; name one of yours")
     spec = PathFinder.find_spec(top)
     if spec is None:
         raise EntrypointError(
