@@ -32,7 +32,7 @@ demo: $(READY)
 	$(BIN)/ifp demo $(DEMO_ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not gpu" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not gpu" $(PYTEST_ARGS)
 
 unit: $(READY)
 	$(BIN)/python -m pytest tests/unit src -m "not server and not airflow and not browser and not gpu" $(PYTEST_ARGS)

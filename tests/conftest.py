@@ -8,6 +8,7 @@ import warnings
 import pytest
 
 FAIL_ON_SKIP = "IFP_FAIL_ON_SKIP"
+SYSTEM = "tests/system/"
 
 
 def pytest_addoption(parser):
@@ -26,19 +27,21 @@ def pytest_configure(config):
     os.environ["AIRFLOW_HOME"] = home
 
 
-def pytest_itemcollected(item):
-    """Share the work of two workers: whole Airflows one after the other on one, all else on the other."""
-    group = "airflow" if _starts_airflow(item) else item.nodeid.partition("::")[0]
-    item.add_marker(pytest.mark.xdist_group(group))
-
-
 def pytest_collection_modifyitems(items):
-    """The longest first, so that both workers end at about the same time."""
-    items.sort(key=lambda item: not _starts_airflow(item))
+    """The longest first, so that both workers of `make test` end at about the same time."""
+    items.sort(key=lambda item: not item.nodeid.startswith(SYSTEM))
 
 
-def _starts_airflow(item):
-    return bool(item.get_closest_marker("airflow") and item.get_closest_marker("server"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Share the work of two workers: whole Airflows one after the other, other files as they come."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return SYSTEM if nodeid.startswith(SYSTEM) else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,6 +4,7 @@ One full demo runs while a second is interrupted and a third is killed, each whi
 """
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -30,6 +31,7 @@ class Demo:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, "TMPDIR": str(folder)},
             )
 
     def text(self):
