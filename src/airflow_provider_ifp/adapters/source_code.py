@@ -125,7 +125,9 @@ def _package_files(entrypoint: str) -> tuple[Path, set[Path]]:
         )
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
-        raise EntrypointError(f"train.entrypoint: {entrypoint!r} is Python's own module; name one of yours")
+        raise EntrypointError(
+            f"train.entrypoint: module {top!r} of {entrypoint!r} is Python's own; name one of yours"
+        )
     spec = PathFinder.find_spec(top)
     if spec is None:
         raise EntrypointError(
