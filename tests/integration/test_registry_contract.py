@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.adapters.registry import Measurement
 from airflow_provider_ifp.core.errors import RegistryError, VersionNotFoundError
 
@@ -156,7 +157,7 @@ def test_a_version_that_is_not_there_is_an_error_that_lists_those_there_are(
 def test_a_model_that_nobody_registered_has_no_versions_aliases_or_events(registry, model):
     assert registry.versions(model) == ()
     assert registry.aliases(model) == {}
-    assert registry.events(model) == ()
+    assert read_ledger(registry, model).events == ()
     with pytest.raises(VersionNotFoundError, match=f"{model} has no version '1' .*versions: none"):
         registry.version(model, "1")
 
@@ -167,10 +168,10 @@ def test_a_download_has_the_files_byte_for_byte(registry, model, run_id, folder,
     expected = files(folder)
     target = tmp_path / "downloaded"
     target.mkdir()
-    registry.download(version, target)
+    registry.download(version.stored, target)
     assert files(target) == expected
     absent = tmp_path / "not" / "there yet"
-    registry.download(version, absent)
+    registry.download(version.stored, absent)
     assert files(absent) == expected
     assert sorted(path.name for path in target.parent.iterdir()) == ["downloaded", "model", "not"]
 
@@ -180,9 +181,9 @@ def test_the_stored_files_are_the_registrys_own(registry, model, run_id, folder,
     version = registry.create_version(model, run_id=run_id, stored=stored, tags={}, nonce="n")
     expected = files(folder)
     (folder / "MLmodel").write_text("changed afterwards")
-    registry.download(version, tmp_path / "first")
+    registry.download(version.stored, tmp_path / "first")
     (tmp_path / "first" / "MLmodel").write_text("changed in a copy")
-    registry.download(version, tmp_path / "second")
+    registry.download(version.stored, tmp_path / "second")
     assert files(tmp_path / "second") == expected
 
 

@@ -7,7 +7,7 @@ from threading import Barrier
 
 import pytest
 
-from airflow_provider_ifp.adapters.ledger import project, read_ledger, record, resolve
+from airflow_provider_ifp.adapters.ledger import append, project, read_ledger, record, resolve
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import LedgerConflictError, RegistryError, VersionNotFoundError
 from airflow_provider_ifp.core.lifecycle import REASON_LIMIT, Event, Ledger
@@ -82,18 +82,20 @@ def test_events_come_back_as_they_were_written_and_in_order(registry, model, cli
     ledger = Ledger(model)
     for number in range(1, 13):
         ledger = Ledger(model, (*ledger.events, chain(ledger, event(0, nonce=f"n{number}"))))
-        registry.append_event(model, ledger.events[-1])
-    assert registry.events(model) == ledger.events
-    assert client().events(model) == ledger.events
+        append(registry, model, ledger.events[-1])
+    assert read_ledger(registry, model).events == ledger.events
+    assert read_ledger(client(), model).events == ledger.events
 
 
 def test_the_same_event_again_is_no_error_and_another_of_its_number_is_refused(registry, model):
     first = event(1, nonce="mine")
-    registry.append_event(model, first)
-    registry.append_event(model, first)
-    with pytest.raises(LedgerConflictError, match=f"{model}: another writer took ledger event 1"):
-        registry.append_event(model, event(1, nonce="theirs"))
-    assert registry.events(model) == (first,)
+    append(registry, model, first)
+    append(registry, model, first)
+    with pytest.raises(
+        LedgerConflictError, match=f"{model}: another writer took promotion entry event.0000001"
+    ):
+        append(registry, model, event(1, nonce="theirs"))
+    assert read_ledger(registry, model).events == (first,)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +111,9 @@ def test_the_same_event_again_is_no_error_and_another_of_its_number_is_refused(r
 )
 def test_a_reason_comes_back_as_it_was_written(registry, model, client, reason):
     written = event(1, reason=reason)
-    registry.append_event(model, written)
-    registry.append_event(model, written)
-    assert client().events(model) == (written,)
+    append(registry, model, written)
+    append(registry, model, written)
+    assert read_ledger(client(), model).events == (written,)
 
 
 def test_a_reason_that_is_too_long_is_cut_and_says_so(registry, model, add_version):
@@ -121,20 +123,20 @@ def test_a_reason_that_is_too_long_is_cut_and_says_so(registry, model, add_versi
     made = record(registry, model, lambda ledger: plan_promotion(ledger, long, change))
     assert len(made.reason) == REASON_LIMIT
     assert made.reason.endswith("x…")
-    assert registry.events(model) == (made,)
+    assert read_ledger(registry, model).events == (made,)
 
 
 def test_a_changed_or_missing_event_is_noticed(registry, model):
-    registry.append_event(model, event(1, nonce="a"))
-    registry.append_event(model, event(2, nonce="b", previous="sha256:of another event"))
+    append(registry, model, event(1, nonce="a"))
+    append(registry, model, event(2, nonce="b", previous="sha256:of another event"))
     with pytest.raises(RegistryError, match=f"{model}: ledger event 2 does not follow from event 1"):
-        registry.events(model)
+        read_ledger(registry, model)
 
 
 def test_a_gap_is_noticed(registry, model):
-    registry.append_event(model, event(2))
+    append(registry, model, event(2))
     with pytest.raises(RegistryError, match=f"{model}: the ledger lacks event 1"):
-        registry.events(model)
+        read_ledger(registry, model)
 
 
 def test_of_many_who_begin_a_ledger_one_wins_and_there_is_one_ledger(registry, model, client):
@@ -142,14 +144,14 @@ def test_of_many_who_begin_a_ledger_one_wins_and_there_is_one_ledger(registry, m
     clients = [client() for _ in events]
     outcomes = race(
         [
-            lambda one=one, written=written: one.append_event(model, written)
+            lambda one=one, written=written: append(one, model, written)
             for one, written in zip(clients, events, strict=True)
         ]
     )
     won = [written for written, outcome in zip(events, outcomes, strict=True) if outcome is None]
     assert len(won) == 1, outcomes
     assert sum(isinstance(outcome, LedgerConflictError) for outcome in outcomes) == WRITERS - 1, outcomes
-    assert all(one.events(model) == tuple(won) for one in [*clients, client()])
+    assert all(read_ledger(one, model).events == tuple(won) for one in [*clients, client()])
 
 
 def test_of_many_who_promote_at_once_no_event_is_lost_or_doubled(registry, model, client, add_version):
@@ -171,7 +173,7 @@ def test_a_retry_finds_its_own_event(registry, model, client, add_version):
     assert move(client(), model, "1", "production", "one task") == made
     outcomes = race([lambda: move(client(), model, "1", "production", "one task")] * 3)
     assert outcomes == [made] * 3
-    assert registry.events(model) == (made,)
+    assert read_ledger(registry, model).events == (made,)
 
 
 def test_aliases_follow_a_version_through_its_stages_and_back(registry, model, add_version):
@@ -209,8 +211,10 @@ def test_aliases_that_a_crash_left_behind_are_mended_without_a_warning(registry,
         add_version(registry, model, content=f"weights {number}")
     move(registry, model, "1", "production")
     ledger = read_ledger(registry, model)
-    registry.append_event(
-        model, plan_promotion(ledger, attempt("then killed"), Promotion(version="2", target="production"))
+    append(
+        registry,
+        model,
+        plan_promotion(ledger, attempt("then killed"), Promotion(version="2", target="production")),
     )
     assert registry.aliases(model) == {"production": "1"}
     with caplog.at_level(logging.WARNING):
@@ -249,7 +253,7 @@ def test_a_version_is_found_by_number_or_by_stage_and_an_empty_stage_says_what_t
 
 def test_a_version_of_an_older_event_cannot_be_slipped_in(registry, model):
     first = event(1, nonce="a")
-    registry.append_event(model, first)
+    append(registry, model, first)
     with pytest.raises(LedgerConflictError):
-        registry.append_event(model, replace(first, version="2"))
-    assert registry.events(model) == (first,)
+        append(registry, model, replace(first, version="2"))
+    assert read_ledger(registry, model).events == (first,)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from airflow_provider_ifp.adapters.registry import PROMOTION
+from airflow_provider_ifp.core.chain import event_key, event_text, read_chain
 from airflow_provider_ifp.core.errors import LedgerConflictError, VersionNotFoundError
 from airflow_provider_ifp.core.lifecycle import STAGES, Ledger
 
@@ -26,7 +28,22 @@ _TRIES = 20
 
 def read_ledger(registry: Registry, model: str) -> Ledger:
     """The model's ledger as it is now, its chain verified."""
-    return Ledger(model, registry.events(model))
+    ledger = read_chain(model, registry.entries(model, PROMOTION))
+    if ledger.voids:
+        log.warning(
+            "%s: entries %s of its ledger are no events and are passed over; see `ifp audit %s`",
+            model, list(ledger.voids), model,
+        )  # fmt: skip
+    return ledger
+
+
+def append(registry: Registry, model: str, event: Event) -> None:
+    """Write the event under its number, once; the same event again is no error.
+
+    Raises:
+        LedgerConflictError: another event has that number.
+    """
+    registry.put_entry(model, PROMOTION, event_key(event.number), event_text(event))
 
 
 def record(registry: Registry, model: str, plan: Callable[[Ledger], Event]) -> Event:
@@ -50,7 +67,7 @@ def record(registry: Registry, model: str, plan: Callable[[Ledger], Event]) -> E
         event = plan(ledger)
         if event not in ledger.events:
             try:
-                registry.append_event(model, event)
+                append(registry, model, event)
             except LedgerConflictError:
                 continue
         project(registry, model)

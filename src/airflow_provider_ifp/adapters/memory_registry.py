@@ -11,19 +11,21 @@ import shutil
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.adapters.registry import ModelVersion, StoredModel
+from airflow_provider_ifp.adapters.registry import ModelVersion, Run, StoredModel
 from airflow_provider_ifp.core.errors import LedgerConflictError, RegistryError, VersionNotFoundError
-from airflow_provider_ifp.core.lifecycle import Event, verify_chain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_ifp.adapters.registry import Measurement
     from airflow_provider_ifp.core.lifecycle import Stage
+
+_TEXT_LIMIT = 6000
 
 
 class MemoryRegistry:
@@ -36,7 +38,8 @@ class MemoryRegistry:
         self._numbers = itertools.count(1)
         self._store = tempfile.TemporaryDirectory(prefix="ifp-memory-registry-")
         self._versions: dict[str, list[ModelVersion]] = defaultdict(list)
-        self._ledgers: dict[str, dict[int, Event]] = defaultdict(dict)
+        self._journals: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        self._stored: dict[str, list[tuple[StoredModel, str]]] = defaultdict(list)
         self._aliases: dict[str, dict[Stage, str]] = defaultdict(dict)
         self._files: dict[tuple[str, str], bytes] = {}
         self.runs: dict[str, dict[str, str]] = {}
@@ -63,16 +66,31 @@ class MemoryRegistry:
     def finish_run(self, run_id: str, status: str) -> None:
         self.runs[run_id]["status"] = status
 
+    def tag_run(self, run_id: str, key: str, value: str) -> None:
+        self.runs[run_id][key] = value
+
+    def run(self, run_id: str) -> Run | None:
+        found = self.runs.get(run_id)
+        return None if found is None else Run(status=found["status"], deleted=False, tags=dict(found))
+
     def put_file(self, run_id: str, path: str, content: bytes) -> None:
         self._files[run_id, path] = content
 
     def get_file(self, run_id: str, path: str) -> bytes | None:
         return self._files.get((run_id, path))
 
-    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:  # noqa: ARG002 - the Protocol's
+    def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:  # noqa: ARG002 - a run has no folder of its own here
         target = Path(self._store.name, f"{model}-{next(self._numbers)}")
         shutil.copytree(folder, target)
-        return StoredModel(target.name, str(target))
+        stored = StoredModel(target.name, str(target))
+        self._stored[model].append((stored, content_digest))
+        return stored
+
+    def stored_models(self, model: str, content_digest: str | None = None) -> tuple[StoredModel, ...]:
+        return tuple(stored for stored, found in self._stored[model] if content_digest in (None, found))
+
+    def stored_folders(self, model: str) -> tuple[str, ...]:
+        return tuple(str(path) for path in sorted(Path(self._store.name).glob(f"{model}-[0-9]*")))
 
     def create_version(
         self, model: str, *, run_id: str, stored: StoredModel, tags: Mapping[str, str], nonce: str
@@ -95,6 +113,14 @@ class MemoryRegistry:
     def versions(self, model: str) -> tuple[ModelVersion, ...]:
         return tuple(self._versions.get(model, ()))
 
+    def find_versions(self, model: str, tags: Mapping[str, str]) -> tuple[ModelVersion, ...]:
+        return tuple(entry for entry in self.versions(model) if tags.items() <= entry.tags.items())
+
+    def tag_version(self, version: ModelVersion, key: str, value: str) -> None:
+        entries = self._versions[version.model]
+        place = int(version.version) - 1
+        entries[place] = replace(entries[place], tags={**entries[place].tags, key: value})
+
     def version(self, model: str, version: str) -> ModelVersion:
         for entry in self.versions(model):
             if entry.version == version:
@@ -102,16 +128,20 @@ class MemoryRegistry:
         known = ", ".join(entry.version for entry in self.versions(model)) or "none"
         raise VersionNotFoundError(f"{model} has no version {version!r} at {self.uri}; its versions: {known}")
 
-    def download(self, version: ModelVersion, folder: Path) -> None:
-        shutil.copytree(version.stored.uri, folder, dirs_exist_ok=True)
+    def download(self, stored: StoredModel, folder: Path) -> None:
+        shutil.copytree(stored.uri, folder, dirs_exist_ok=True)
 
-    def events(self, model: str) -> tuple[Event, ...]:
-        return verify_chain(model, self._ledgers[model].values())
+    def entries(self, model: str, journal: str) -> dict[str, str]:
+        return dict(self._journals[model, journal])
 
-    def append_event(self, model: str, event: Event) -> None:
+    def put_entry(self, model: str, journal: str, key: str, text: str) -> None:
+        if len(text) >= _TEXT_LIMIT:
+            raise RegistryError(
+                f"{model}: {journal} entry {key} has {len(text)} characters; shorten its reason"
+            )
         with self._lock:
-            if self._ledgers[model].setdefault(event.number, event) != event:
-                raise LedgerConflictError(f"{model}: another writer took ledger event {event.number}")
+            if self._journals[model, journal].setdefault(key, text) != text:
+                raise LedgerConflictError(f"{model}: another writer took {journal} entry {key}")
 
     def aliases(self, model: str) -> dict[Stage, str]:
         return dict(self._aliases[model])

@@ -1,38 +1,30 @@
 """The registry on MLflow: an HTTP server, or a database URI such as `sqlite:///mlflow.db`.
 
-What is relied on (measured on MLflow 3.17, see each place): `log_param` is write-once, so it serves as
-compare-and-set; `create_experiment` has unique names, so it elects one ledger per model; alias calls are last
-writer wins, so aliases are only a projection of the ledger.
+Alias calls are last writer wins, so aliases are only a projection of the ledger, whose write-once entries
+are in `adapters.mlflow_journals`; a search by tags is answered from MLflow's index, however many versions
+there are.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts
+from mlflow.artifacts import download_artifacts, list_artifacts
 from mlflow.entities import LoggedModelStatus, Metric, Param
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    INVALID_PARAMETER_VALUE,
-    RESOURCE_ALREADY_EXISTS,
-    RESOURCE_DOES_NOT_EXIST,
-)
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import get_tracking_uri
 
 from airflow_provider_ifp.adapters.mlflow_errors import code_name, require_answer, translated, without_user
-from airflow_provider_ifp.adapters.registry import ModelVersion, StoredModel
-from airflow_provider_ifp.core.errors import (
-    LedgerConflictError,
-    RegistryError,
-    VersionNotFoundError,
-)
-from airflow_provider_ifp.core.lifecycle import STAGES, Event, verify_chain
+from airflow_provider_ifp.adapters.mlflow_journals import PARAM_LIMIT, MlflowJournals, named_experiment
+from airflow_provider_ifp.adapters.registry import ModelVersion, Run, StoredModel
+from airflow_provider_ifp.core.errors import RegistryError, VersionNotFoundError
+from airflow_provider_ifp.core.lifecycle import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,9 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import Measurement
     from airflow_provider_ifp.core.lifecycle import Stage
 
-LEDGER = "ifp-ledger"
-_EVENT = "event."
-_PARAM_LIMIT = 6000  # past this MLflow cuts a param silently
+_CONTENT = "ifp.content_digest"
 _PARAM_BATCH = 100  # MLflow's limit of params in one log_batch call
 _BATCH = 1000  # MLflow's limit of metrics in one log_batch call
 
@@ -71,7 +61,8 @@ class MlflowRegistry:
         require_answer(self._address, self.uri)
         with translated(self.uri):
             self._client = MlflowClient(self._address, self._address)
-        self._ledger_runs: dict[str, str] = {}
+        self._journals = MlflowJournals(self._client, self.uri)
+        self._experiments: dict[str, str] = {}
 
     def start_run(self, model: str, *, name: str, tags: Mapping[str, str]) -> str:
         with translated(self.uri):
@@ -93,6 +84,19 @@ class MlflowRegistry:
     def finish_run(self, run_id: str, status: str) -> None:
         with translated(self.uri):
             self._client.set_terminated(run_id, status)
+
+    def tag_run(self, run_id: str, key: str, value: str) -> None:
+        with translated(self.uri):
+            self._client.set_tag(run_id, key, value)
+
+    def run(self, run_id: str) -> Run | None:
+        try:
+            with translated(self.uri):
+                found = self._client.get_run(run_id)
+        except VersionNotFoundError:
+            return None
+        deleted = found.info.lifecycle_stage == "deleted"
+        return Run(status=str(found.info.status), deleted=deleted, tags=dict(found.data.tags))
 
     def put_file(self, run_id: str, path: str, content: bytes) -> None:
         folder, _, name = path.rpartition("/")
@@ -116,17 +120,45 @@ class MlflowRegistry:
                 self._experiment(model),
                 name=model,
                 source_run_id=run_id,
-                tags={"ifp.content_digest": content_digest},
+                tags={_CONTENT: content_digest},
             )
             self._client.log_model_artifacts(logged.model_id, str(folder))
             ready = self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
             return StoredModel(ready.model_id, str(ready.artifact_location))
 
+    def stored_models(self, model: str, content_digest: str | None = None) -> tuple[StoredModel, ...]:
+        wanted = None if content_digest is None else f"tags.`{_CONTENT}` = '{content_digest}'"
+        with translated(self.uri):
+            experiment = self._client.get_experiment_by_name(model)
+            if experiment is None:
+                return ()
+            found, token = [], None
+            while True:
+                page = self._client.search_logged_models(
+                    [experiment.experiment_id],
+                    wanted,
+                    order_by=[{"field_name": "creation_time", "ascending": True}],
+                    page_token=token,
+                )
+                found += [entry for entry in page if entry.status == LoggedModelStatus.READY]
+                token = page.token
+                if not token:
+                    return tuple(StoredModel(entry.model_id, str(entry.artifact_location)) for entry in found)
+
+    def stored_folders(self, model: str) -> tuple[str, ...]:
+        with translated(self.uri):
+            experiment = self._client.get_experiment_by_name(model)
+            if experiment is None:
+                return ()
+            root = experiment.artifact_location.rstrip("/")
+            there = list_artifacts(artifact_uri=f"{root}/models", tracking_uri=self._address)
+        return tuple(f"{root}/models/{Path(entry.path).name}/artifacts" for entry in there if entry.is_dir)
+
     def create_version(
         self, model: str, *, run_id: str, stored: StoredModel, tags: Mapping[str, str], nonce: str
     ) -> ModelVersion:
-        if made := self._with_nonce(model, nonce):
-            return made
+        if made := self.find_versions(model, {"ifp.nonce": nonce}):
+            return made[0]
         with translated(self.uri):
             try:
                 self._client.create_registered_model(model)
@@ -142,26 +174,34 @@ class MlflowRegistry:
                 tags={**tags, "ifp.nonce": nonce, "ifp.stored_model": stored.id},
                 await_creation_for=0,
             )
-        # MLflow's client repeats a POST whose answer it lost: one call can make several versions.
-        made = self._with_nonce(model, nonce)
-        if made is None:
+        # MLflow's client repeats a POST whose answer it lost: one call can make several versions, and the
+        # lowest with this nonce counts.
+        made = self.find_versions(model, {"ifp.nonce": nonce})
+        if not made:
             raise RegistryError(
                 f"{model}: MLflow at {self.uri} lost the version it had just created; try again"
             )
-        return made
-
-    def _with_nonce(self, model: str, nonce: str) -> ModelVersion | None:
-        return next((entry for entry in self.versions(model) if entry.tags.get("ifp.nonce") == nonce), None)
+        return made[0]
 
     def versions(self, model: str) -> tuple[ModelVersion, ...]:
+        return self.find_versions(model, {})
+
+    def find_versions(self, model: str, tags: Mapping[str, str]) -> tuple[ModelVersion, ...]:
+        wanted = [f"name = '{model}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
         with translated(self.uri):
             found, token = [], None
             while True:
-                page = self._client.search_model_versions(f"name='{model}'", page_token=token)
+                page = self._client.search_model_versions(
+                    " AND ".join(wanted), order_by=["version_number ASC"], page_token=token
+                )
                 found += [_version(entry) for entry in page]
                 token = page.token
                 if not token:
-                    return tuple(sorted(found, key=lambda entry: int(entry.version)))
+                    return tuple(found)
+
+    def tag_version(self, version: ModelVersion, key: str, value: str) -> None:
+        with translated(self.uri):
+            self._client.set_model_version_tag(version.model, version.version, key, value)
 
     def version(self, model: str, version: str) -> ModelVersion:
         if version.isdecimal():  # MLflow calls anything else an invalid parameter
@@ -170,46 +210,22 @@ class MlflowRegistry:
         known = ", ".join(entry.version for entry in self.versions(model)) or "none"
         raise VersionNotFoundError(f"{model} has no version {version!r} at {self.uri}; its versions: {known}")
 
-    def download(self, version: ModelVersion, folder: Path) -> None:
+    def download(self, stored: StoredModel, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="ifp-", dir=folder.parent) as scratch, translated(self.uri):
             got = Path(
-                download_artifacts(
-                    artifact_uri=version.stored.uri, dst_path=scratch, tracking_uri=self._address
-                )
+                download_artifacts(artifact_uri=stored.uri, dst_path=scratch, tracking_uri=self._address)
             )
             for entry in got.iterdir():
                 entry.rename(folder / entry.name)
 
-    def events(self, model: str) -> tuple[Event, ...]:
-        run_id = self._ledger_run(model, create=False)
-        if run_id is None:
-            return ()
+    def entries(self, model: str, journal: str) -> dict[str, str]:
         with translated(self.uri):
-            params = self._client.get_run(run_id).data.params
-        records = (json.loads(value) for key, value in params.items() if key.startswith(_EVENT))
-        return verify_chain(model, (Event.from_json(record) for record in records))
+            return self._journals.entries(model, journal)
 
-    def append_event(self, model: str, event: Event) -> None:
-        value = json.dumps(event.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        if len(value) >= _PARAM_LIMIT:
-            raise RegistryError(
-                f"{model}: ledger event {event.number} has {len(value)} characters, more than "
-                f"{_PARAM_LIMIT}; shorten its reason"
-            )
-        run_id = self._ledger_run(model, create=True)
-        key = f"{_EVENT}{event.number:07d}"
+    def put_entry(self, model: str, journal: str, key: str, text: str) -> None:
         with translated(self.uri):
-            try:
-                self._client.log_param(run_id, key, value)
-            except MlflowException as error:
-                if error.error_code != code_name(INVALID_PARAMETER_VALUE):
-                    raise
-                if self._client.get_run(run_id).data.params.get(key) == value:
-                    return
-                raise LedgerConflictError(
-                    f"{model}: another writer took ledger event {event.number}"
-                ) from error
+            self._journals.put(model, journal, key, text)
 
     def aliases(self, model: str) -> dict[Stage, str]:
         with translated(self.uri):
@@ -239,51 +255,10 @@ class MlflowRegistry:
             # them.
             self._client.set_registered_model_alias(model, stage, version)
 
-    def _experiment(self, name: str) -> str:
-        found = self._client.get_experiment_by_name(name)
-        if found is not None:
-            return str(found.experiment_id)
-        try:
-            return str(self._client.create_experiment(name))
-        except MlflowException as error:
-            found = self._client.get_experiment_by_name(name)
-            if error.error_code != code_name(RESOURCE_ALREADY_EXISTS) or found is None:
-                raise
-            return str(found.experiment_id)
-
-    @overload
-    def _ledger_run(self, model: str, *, create: Literal[True]) -> str: ...
-    @overload
-    def _ledger_run(self, model: str, *, create: bool) -> str | None: ...
-    def _ledger_run(self, model: str, *, create: bool) -> str | None:
-        """The run whose params are the ledger: the one that the genesis experiment's tag elected."""
-        if model in self._ledger_runs:
-            return self._ledger_runs[model]
-        genesis = f"{LEDGER}/{model}/genesis"
-        with translated(self.uri):
-            elected = self._client.get_experiment_by_name(genesis)
-            if elected is None and not create:
-                return None
-            if elected is None:
-                # Creating runs is no compare-and-set; experiment names are unique, and tags come with
-                # creation.
-                mine = self._client.create_run(
-                    self._experiment(f"{LEDGER}/{model}"), run_name=f"{model} promotion ledger"
-                ).info.run_id
-                try:
-                    self._client.create_experiment(genesis, tags={"ifp.ledger_run": mine})
-                except MlflowException as error:
-                    if error.error_code != code_name(RESOURCE_ALREADY_EXISTS):
-                        raise
-                    self._client.delete_run(mine)
-                elected = self._client.get_experiment_by_name(genesis)
-        if elected is None or "ifp.ledger_run" not in elected.tags:
-            raise RegistryError(
-                f"{model}: experiment {genesis!r} at {self.uri} has no tag 'ifp.ledger_run', so its "
-                "promotion ledger cannot be found; restore that experiment"
-            )
-        self._ledger_runs[model] = str(elected.tags["ifp.ledger_run"])
-        return self._ledger_runs[model]
+    def _experiment(self, model: str) -> str:
+        if model not in self._experiments:
+            self._experiments[model] = named_experiment(self._client, model)
+        return self._experiments[model]
 
 
 def _version(entry: Any) -> ModelVersion:
@@ -298,4 +273,4 @@ def _version(entry: Any) -> ModelVersion:
 
 
 def _shortened(value: str) -> str:
-    return value if len(value) <= _PARAM_LIMIT else f"{value[: _PARAM_LIMIT - 1]}…"
+    return value if len(value) <= PARAM_LIMIT else f"{value[: PARAM_LIMIT - 1]}…"

@@ -1,7 +1,7 @@
 """What this provider needs of a model registry; MLflow and an in-memory double both offer it.
 
 Every call is small and says what it promises under races and crashes, because the rest is built on that:
-`append_event` is the one compare-and-set, and everything else can be repeated.
+`put_entry` is the one compare-and-set, and everything else can be repeated.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from airflow_provider_ifp.core.lifecycle import Event, Stage
+    from airflow_provider_ifp.core.lifecycle import Stage
 
 UNRECORDED = "unrecorded"
+PROMOTION, TRAINING = "promotion", "training"
+"""A model's journals: the promotion ledger, and who trains what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,21 @@ class ModelVersion:
         return self.tags.get("ifp.build_key", UNRECORDED)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A training run as the registry has it.
+
+    Attributes:
+        status: `RUNNING`, `FINISHED`, `FAILED` or `KILLED`.
+        deleted: Whether somebody deleted it; its files may be gone soon.
+        tags: Its tags.
+    """
+
+    status: str
+    deleted: bool
+    tags: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """One value of a metric during training; `time` in milliseconds since 1970."""
@@ -78,7 +95,7 @@ class Measurement:
 
 
 class Registry(Protocol):
-    """A model registry with runs, immutable versions, a ledger of events, and aliases."""
+    """A model registry with runs, immutable versions, journals that are written once, and aliases."""
 
     @property
     def uri(self) -> str:
@@ -96,6 +113,12 @@ class Registry(Protocol):
     def finish_run(self, run_id: str, status: str) -> None:
         """End the run as `FINISHED`, `FAILED` or `KILLED`."""
 
+    def tag_run(self, run_id: str, key: str, value: str) -> None:
+        """Set a tag of a run; the last writer wins."""
+
+    def run(self, run_id: str) -> Run | None:
+        """What is known of a run; None if the registry has none of that id."""
+
     def put_file(self, run_id: str, path: str, content: bytes) -> None:
         """Store one file of the run, such as `ifp/profile.json`."""
 
@@ -105,6 +128,17 @@ class Registry(Protocol):
     def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:
         """Store the folder's files. Nothing refers to them until a version does."""
 
+    def stored_models(self, model: str, content_digest: str | None = None) -> tuple[StoredModel, ...]:
+        """Files stored whole for versions of the model, oldest first.
+
+        Args:
+            model: The registered model.
+            content_digest: Only those stored under this digest; None: all.
+        """
+
+    def stored_folders(self, model: str) -> tuple[str, ...]:
+        """URIs of all model folders that lie in the model's part of the artifact store, known or not."""
+
     def create_version(
         self, model: str, *, run_id: str, stored: StoredModel, tags: Mapping[str, str], nonce: str
     ) -> ModelVersion:
@@ -113,6 +147,12 @@ class Registry(Protocol):
     def versions(self, model: str) -> tuple[ModelVersion, ...]:
         """All versions, ascending; empty if the model is unknown."""
 
+    def find_versions(self, model: str, tags: Mapping[str, str]) -> tuple[ModelVersion, ...]:
+        """The versions that have all these tags, ascending; the registry searches, we read none in vain."""
+
+    def tag_version(self, version: ModelVersion, key: str, value: str) -> None:
+        """Set a tag of a version; the last writer wins."""
+
     def version(self, model: str, version: str) -> ModelVersion:
         """One version.
 
@@ -120,17 +160,24 @@ class Registry(Protocol):
             VersionNotFoundError: there is no such version; the message lists those there are.
         """
 
-    def download(self, version: ModelVersion, folder: Path) -> None:
-        """Copy the version's stored files into the empty folder, byte for byte."""
+    def download(self, stored: StoredModel, folder: Path) -> None:
+        """Copy the stored files into the empty folder, byte for byte."""
 
-    def events(self, model: str) -> tuple[Event, ...]:
-        """The ledger's events, in order, their chain verified."""
+    def entries(self, model: str, journal: str) -> dict[str, str]:
+        """All that a journal of the model holds, key -> text; empty if it was never written."""
 
-    def append_event(self, model: str, event: Event) -> None:
-        """Write the event under its number, once.
+    def put_entry(self, model: str, journal: str, key: str, text: str) -> None:
+        """Write an entry once: the one compare-and-set. The same text again is no error.
+
+        Args:
+            model: The registered model.
+            journal: `promotion` (the ledger) or `training` (claims); each is made when first written.
+            key: At most 250 characters.
+            text: Under 6,000 characters.
 
         Raises:
-            LedgerConflictError: another event has that number.
+            LedgerConflictError: the key has another text already.
+            RegistryError: the text is too long.
         """
 
     def aliases(self, model: str) -> dict[Stage, str]:

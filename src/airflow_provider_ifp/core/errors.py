@@ -18,6 +18,7 @@ next.
     `-- RegistryError            the registry said no
         |-- RegistryUnreachableError
         |-- VersionNotFoundError
+        |-- LedgerBrokenError    an event is missing, or was changed after it was written
         `-- LedgerConflictError  another writer took this event number; look again and decide again
 """
 
@@ -80,6 +81,10 @@ class RegistryUnreachableError(RegistryError):
 
 class VersionNotFoundError(RegistryError):
     """There is no such model version, or no version at that stage."""
+
+
+class LedgerBrokenError(RegistryError):
+    """An event of a promotion ledger is missing, or was changed after it was written."""
 
 
 class LedgerConflictError(RegistryError):

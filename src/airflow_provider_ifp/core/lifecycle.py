@@ -15,7 +15,7 @@ from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import RegistryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 Stage = Literal["staging", "shadow", "production"]
 STAGES: tuple[Stage, ...] = ("staging", "shadow", "production")
@@ -97,11 +97,13 @@ class Ledger:
 
     model: str
     events: tuple[Event, ...] = ()
+    voids: tuple[int, ...] = ()
+    """Numbers taken by entries that are no events; nobody can remove them, and they say nothing."""
 
     @property
     def next_number(self) -> int:
         """The number that the next event gets; the first event has 1."""
-        return len(self.events) + 1
+        return len(self.events) + len(self.voids) + 1
 
     @property
     def stages(self) -> dict[Stage, str]:
@@ -167,23 +169,3 @@ class Ledger:
             if version != present and version not in bad:
                 return version
         return None
-
-
-def verify_chain(model: str, events: Iterable[Event]) -> tuple[Event, ...]:
-    """The events in order, once their numbers have no gap and each names the digest of the one before.
-
-    Raises:
-        RegistryError: an event is missing, or was changed after it was written.
-    """
-    ordered = tuple(sorted(events, key=lambda event: event.number))
-    previous = None
-    for place, event in enumerate(ordered, start=1):
-        if event.number != place:
-            raise RegistryError(f"{model}: the ledger lacks event {place}; run `ifp audit {model}`")
-        if event.previous != previous:
-            raise RegistryError(
-                f"{model}: ledger event {place} does not follow from event {place - 1} "
-                f"(expected {previous}, found {event.previous}); run `ifp audit {model}`"
-            )
-        previous = event.digest
-    return ordered

@@ -55,8 +55,13 @@ class Promotion:
 def chain(ledger: Ledger, event: Event) -> Event:
     """Give the event its place: the next number, and the digest of the event before."""
     previous = ledger.events[-1].digest if ledger.events else None
-    reason = event.reason if len(event.reason) <= REASON_LIMIT else event.reason[: REASON_LIMIT - 1] + "…"
-    return replace(event, number=ledger.next_number, previous=previous, reason=reason)
+    return replace(event, number=ledger.next_number, previous=previous, reason=_shortened(event.reason))
+
+
+def _shortened(reason: str) -> str:
+    """The reason as an event keeps it: control characters take up six characters each where it is stored."""
+    kept = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in reason)
+    return kept if len(kept) <= REASON_LIMIT else kept[: REASON_LIMIT - 1] + "…"
 
 
 def plan_judgement(

@@ -54,7 +54,7 @@ def fetch(registry: Registry, version: ModelVersion, folder: Path) -> None:
     Raises:
         DigestMismatchError: they are not those that were registered.
     """
-    registry.download(version, folder)
+    registry.download(version.stored, folder)
     require_whole(version, folder)
 
 

@@ -7,8 +7,10 @@ that anything refers to, and a repeated call with the same nonce finds the versi
 from __future__ import annotations
 
 import hashlib
-import json
+import logging
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -16,13 +18,16 @@ import yaml
 from airflow_provider_ifp.adapters.fingerprint import folder_manifest
 from airflow_provider_ifp.adapters.registry import UNRECORDED
 from airflow_provider_ifp.core.digest import canonical_json, digest_json, digest_manifest
-from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError
+from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError, RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry, StoredModel
+
+log = logging.getLogger(__name__)
+
+PROVENANCE = "ifp/provenance.json"
 
 _VOLATILE = (
     "artifact_path",
@@ -73,21 +78,10 @@ def register(registry: Registry, registration: Registration) -> ModelVersion:
         RegistryError: the registry refused or failed; no version exists, and a repeated call goes on.
     """
     content = content_digest(registration.folder)
-    twin = next(
-        (entry for entry in registry.versions(registration.model) if entry.content_digest == content), None
-    )
-    files = twin.files_digest if twin else files_digest(registration.folder)
+    stored, files = _store_once(registry, registration, content)
     for path, payload in registration.files.items():
         registry.put_file(registration.run_id, path, payload)
-    provenance = json.dumps(registration.provenance, indent=1, sort_keys=True).encode()
-    registry.put_file(registration.run_id, "ifp/provenance.json", provenance)
-    stored = (
-        twin.stored
-        if twin
-        else registry.store_model(
-            registration.model, registration.run_id, registration.folder, content_digest=content
-        )
-    )
+    registry.put_file(registration.run_id, PROVENANCE, canonical_json(registration.provenance))
     tags = {
         **registration.tags,
         "ifp.content_digest": content,
@@ -101,6 +95,27 @@ def register(registry: Registry, registration: Registration) -> ModelVersion:
     return registry.create_version(
         registration.model, run_id=registration.run_id, stored=stored, tags=tags, nonce=registration.nonce
     )
+
+
+def _store_once(registry: Registry, registration: Registration, content: str) -> tuple[StoredModel, str]:
+    """The files at rest, and their digest: those of the same content that are whole, else stored now.
+
+    What a killed registration stored is found too, though no version names it.
+    """
+    for twin in registry.stored_models(registration.model, content):
+        with tempfile.TemporaryDirectory(prefix="ifp-twin-") as scratch:
+            folder = Path(scratch, "model")
+            try:
+                registry.download(twin, folder)
+                if content_digest(folder) == content:
+                    return twin, files_digest(folder)
+            except (RegistryError, ModelError) as error:
+                log.warning("%s: %s", twin.uri, error)
+        log.warning("%s: these files are not whole any more; they are stored anew elsewhere", twin.uri)
+    stored = registry.store_model(
+        registration.model, registration.run_id, registration.folder, content_digest=content
+    )
+    return stored, files_digest(registration.folder)
 
 
 def content_digest(folder: Path) -> str:

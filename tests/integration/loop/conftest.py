@@ -177,7 +177,7 @@ class Loop:
     def require_untouched(self, statuses=()):
         """Nothing half-done: no version, no event, no alias, no work left, and runs that ended as said."""
         assert self.registry.versions(self.model) == ()
-        assert self.registry.events(self.model) == ()
+        assert read_ledger(self.registry, self.model).events == ()
         assert self.registry.aliases(self.model) == {}
         assert self.statuses == list(statuses)
         assert not (self.home / "work").exists()

@@ -5,7 +5,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from airflow_provider_ifp.adapters.ledger import _TRIES, project, read_ledger, record, resolve
+from airflow_provider_ifp.adapters.ledger import _TRIES, append, project, read_ledger, record, resolve
 from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
 from airflow_provider_ifp.adapters.registry import StoredModel
 from airflow_provider_ifp.core.errors import LedgerConflictError, PromotionRefusedError, VersionNotFoundError
@@ -43,13 +43,13 @@ def judgement(nonce):
 def crashed(registry, plan):
     """Write the event and die before the aliases are set."""
     event = plan(read_ledger(registry, MODEL))
-    registry.append_event(MODEL, event)
+    append(registry, MODEL, event)
     return event
 
 
 def test_what_is_recorded_stands_in_the_ledger_and_in_the_aliases(registry):
     event = record(registry, MODEL, to("1"))
-    assert registry.events(MODEL) == (event,)
+    assert read_ledger(registry, MODEL).events == (event,)
     assert registry.aliases(MODEL) == {"production": "1"}
 
 
@@ -57,14 +57,14 @@ def test_a_refusal_writes_nothing(registry):
     record(registry, MODEL, to("1"))
     with pytest.raises(PromotionRefusedError):
         record(registry, MODEL, to("1", nonce="again"))
-    assert len(registry.events(MODEL)) == 1
+    assert len(read_ledger(registry, MODEL).events) == 1
 
 
 def test_a_repeated_attempt_returns_its_event_and_writes_none(registry):
     made = record(registry, MODEL, to("1"))
     record(registry, MODEL, to("2"))
     assert record(registry, MODEL, to("1")) == made
-    assert len(registry.events(MODEL)) == 2
+    assert len(read_ledger(registry, MODEL).events) == 2
     assert registry.aliases(MODEL) == {"production": "2"}
 
 
@@ -80,7 +80,7 @@ def test_whoever_comes_second_decides_again_on_the_newer_ledger(registry):
     event = record(registry, MODEL, plan)
     assert seen == [0, 1]
     assert (event.number, event.replaced) == (2, "1")
-    assert [entry.version for entry in registry.events(MODEL)] == ["1", "2"]
+    assert [entry.version for entry in read_ledger(registry, MODEL).events] == ["1", "2"]
 
 
 def test_a_decision_that_the_newer_ledger_forbids_is_refused(registry):
@@ -94,7 +94,7 @@ def test_a_decision_that_the_newer_ledger_forbids_is_refused(registry):
 
     with pytest.raises(PromotionRefusedError, match="there is now production version 1"):
         record(registry, MODEL, plan)
-    assert len(registry.events(MODEL)) == 1
+    assert len(read_ledger(registry, MODEL).events) == 1
 
 
 def test_whoever_is_overtaken_too_often_gives_up_and_says_so(registry):
@@ -106,7 +106,7 @@ def test_whoever_is_overtaken_too_often_gives_up_and_says_so(registry):
 
     with pytest.raises(LedgerConflictError, match=f"flight-time: {_TRIES} other writers came first"):
         record(registry, MODEL, plan)
-    assert "mine" not in {event.nonce for event in registry.events(MODEL)}
+    assert "mine" not in {event.nonce for event in read_ledger(registry, MODEL).events}
 
 
 def test_of_eight_writers_at_once_each_gets_a_number_of_its_own(registry):
@@ -122,7 +122,9 @@ def test_of_eight_writers_at_once_each_gets_a_number_of_its_own(registry):
     for thread in threads:
         thread.join()
     assert sorted(event.number for event in made) == list(range(1, 9))
-    assert {event.nonce for event in registry.events(MODEL)} == {f"writer {place}" for place in range(8)}
+    assert {event.nonce for event in read_ledger(registry, MODEL).events} == {
+        f"writer {place}" for place in range(8)
+    }
 
 
 def test_stale_aliases_of_a_crash_are_repaired_at_the_next_look_without_an_alarm(registry, caplog):

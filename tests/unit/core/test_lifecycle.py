@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_provider_ifp.core.chain import verify_chain
 from airflow_provider_ifp.core.errors import PromotionRefusedError, RegistryError
-from airflow_provider_ifp.core.lifecycle import REASON_LIMIT, Event, Ledger, verify_chain
+from airflow_provider_ifp.core.lifecycle import REASON_LIMIT, Event, Ledger
 from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_judgement, plan_promotion, plan_rollback
 
 MODEL = "flight-time"

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_ifp.core.chain import verify_chain
 from airflow_provider_ifp.core.errors import PromotionRefusedError
-from airflow_provider_ifp.core.lifecycle import Ledger, verify_chain
+from airflow_provider_ifp.core.lifecycle import Ledger
 from airflow_provider_ifp.core.moves import (
     Attempt,
     Promotion,

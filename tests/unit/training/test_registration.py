@@ -88,9 +88,9 @@ def registration(folder, nonce="n1", run_id="run-1", **more):
 def test_the_version_comes_last_after_all_that_it_refers_to(registry, saved):
     register(registry, registration(saved(), files={"ifp/profile.json": b"{}"}))
     assert registry.calls == [
+        "store_model",
         "put_file ifp/profile.json",
         "put_file ifp/provenance.json",
-        "store_model",
         "create_version",
     ]
 
