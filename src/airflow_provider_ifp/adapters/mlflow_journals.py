@@ -117,7 +117,7 @@ class MlflowJournals:
 
 
 def named_experiment(client: MlflowClient, name: str) -> str:
-    """The id of an experiment, made if it is not there; whoever loses the race for a name finds the other's."""
+    """The id of an experiment, made if need be; whoever loses the race for a name finds the other's."""
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
