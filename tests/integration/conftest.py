@@ -93,7 +93,7 @@ def model():
 def add_version(tmp_path):
     """Register a small folder as a version of a model, as training does; returns the version."""
 
-    def add(registry, model, *, content="weights", tags=None, nonce=None):
+    def add(registry, model, *, content="weights", tags=None, nonce=None, **recorded):
         folder = tmp_path / uuid.uuid4().hex
         (folder / "data" / "deep").mkdir(parents=True)
         (folder / "MLmodel").write_text(f"flavors: {{}}\nrun_id: {folder.name}\n")
@@ -108,6 +108,7 @@ def add_version(tmp_path):
                 provenance={"code": {"commit": "c0ffee"}},
                 tags=tags or {},
                 nonce=nonce or uuid.uuid4().hex,
+                **recorded,
             ),
         )
         registry.finish_run(run_id, "FINISHED")

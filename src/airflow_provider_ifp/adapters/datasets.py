@@ -104,12 +104,7 @@ def source_id(uri: str, window: Window | None = None, *, time_column: str | None
     Raises:
         DatasetError: As `open_dataset`.
     """
-    dataset = open_dataset(uri)
-    fragments = list(dataset.get_fragments())
-    if window is not None and time_column is not None:
-        require_columns(dataset.schema, [time_column], uri)
-        within = window_filter(time_column, _timestamp_type(dataset.schema, time_column, uri), window)
-        fragments = [fragment for fragment in fragments if _reaches_into(fragment, within, uri)]
+    fragments = fragments_within(open_dataset(uri), uri, window, time_column)
     _, root = resolve_uri(uri)
     files = sorted(fragment.path.removeprefix(root).lstrip("/") for fragment in fragments)
     named = [name for name in files if name]
@@ -118,6 +113,22 @@ def source_id(uri: str, window: Window | None = None, *, time_column: str | None
     else:
         shown = f" files {', '.join(named)}" if named else ""
     return f"{uri}{'' if window is None else f' {window}'}{shown}"
+
+
+def fragments_within(
+    dataset: ds.Dataset, uri: str, window: Window | None = None, time_column: str | None = None
+) -> list[ds.Fragment]:
+    """The files of a dataset, or those whose statistics reach into the window.
+
+    Raises:
+        DatasetError: no such column, or a file whose footer cannot be read.
+    """
+    fragments = list(dataset.get_fragments())
+    if window is None or time_column is None:
+        return fragments
+    require_columns(dataset.schema, [time_column], uri)
+    within = window_filter(time_column, _timestamp_type(dataset.schema, time_column, uri), window)
+    return [fragment for fragment in fragments if _reaches_into(fragment, within, uri)]
 
 
 def partition_fields(dataset: ds.Dataset) -> list[str]:

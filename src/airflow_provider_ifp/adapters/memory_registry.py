@@ -113,6 +113,9 @@ class MemoryRegistry:
     def versions(self, model: str) -> tuple[ModelVersion, ...]:
         return tuple(self._versions.get(model, ()))
 
+    def latest(self, model: str) -> ModelVersion | None:
+        return self._versions[model][-1] if self._versions.get(model) else None
+
     def find_versions(self, model: str, tags: Mapping[str, str]) -> tuple[ModelVersion, ...]:
         return tuple(entry for entry in self.versions(model) if tags.items() <= entry.tags.items())
 

@@ -147,6 +147,9 @@ class Registry(Protocol):
     def versions(self, model: str) -> tuple[ModelVersion, ...]:
         """All versions, ascending; empty if the model is unknown."""
 
+    def latest(self, model: str) -> ModelVersion | None:
+        """The version with the highest number; None if the model has none."""
+
     def find_versions(self, model: str, tags: Mapping[str, str]) -> tuple[ModelVersion, ...]:
         """The versions that have all these tags, ascending; the registry searches, we read none in vain."""
 

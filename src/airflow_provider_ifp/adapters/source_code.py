@@ -1,4 +1,4 @@
-"""The code that makes a model: which files an entrypoint consists of, and which commit they stand at.
+"""The code that makes a model: which files an entrypoint consists of.
 
 Found by reading, never by importing: the task that asks need not be able to import torch. For
 `package.module:function` the code is the package's source files; for a script it is the script and the local
@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.core.digest import digest_manifest
 from airflow_provider_ifp.core.errors import EntrypointError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +42,12 @@ class SourceCode:
     installed: bool = False
 
 
-def read_source_code(entrypoint: str) -> SourceCode:
+def read_source_code(entrypoint: str, path: Sequence[str] | None = None) -> SourceCode:
     """Find an entrypoint's files.
 
     Args:
         entrypoint: `package.module:function`, or the path of a script.
+        path: Folders that a package is looked for in; None: where this process would import it from.
 
     Raises:
         EntrypointError: the script or the package is not there, or a file of it is no Python.
@@ -57,7 +60,7 @@ def read_source_code(entrypoint: str) -> SourceCode:
             )
         root, paths, installed = script.parent, _local_modules(script), False
     else:
-        root, paths = _package_files(entrypoint)
+        root, paths = _package_files(entrypoint, path)
         installed = root in {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
     files = {path.relative_to(root).as_posix(): str(path) for path in sorted(paths)}
     manifest = {name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in files.items()}
@@ -75,48 +78,7 @@ def is_script(entrypoint: str) -> bool:
     return entrypoint.endswith(".py")
 
 
-def git_facts(root: Path) -> dict[str, Any]:
-    """Repository, commit and whether the tree was clean, or `{"commit": None}` outside of git."""
-    commit = _git(root, "rev-parse", "HEAD")
-    if commit is None:
-        return {"commit": None}
-    changes = _git(root, "status", "--porcelain", "--untracked-files=no")
-    return {
-        "commit": commit,
-        "repository": _without_credentials(_git(root, "remote", "get-url", "origin")),
-        "dirty": bool(changes),
-    }
-
-
-def dirty_patch(root: Path) -> bytes | None:
-    """What differs from the commit, as a patch; None where nothing does."""
-    return _git_output(root, "diff", "--binary", "HEAD") or None
-
-
-def _git(root: Path, *words: str) -> str | None:
-    output = _git_output(root, *words)
-    return None if output is None else output.decode(errors="replace").strip()
-
-
-def _git_output(root: Path, *words: str) -> bytes | None:
-    try:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, check=False)
-    except FileNotFoundError:
-        return None
-    return done.stdout if done.returncode == 0 else None
-
-
-def _without_credentials(url: str | None) -> str | None:
-    """Drop `user:token@`, as CI systems write it into a remote's address.
-
-    >>> _without_credentials("https://ci:secret@example.com/a.git")
-    'https://example.com/a.git'
-    """
-    scheme, separator, rest = (url or "").partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else url
-
-
-def _package_files(entrypoint: str) -> tuple[Path, set[Path]]:
+def _package_files(entrypoint: str, path: Sequence[str] | None) -> tuple[Path, set[Path]]:
     module, colon, function = entrypoint.partition(":")
     if not colon or not module or not function.isidentifier():
         raise EntrypointError(
@@ -128,7 +90,7 @@ def _package_files(entrypoint: str) -> tuple[Path, set[Path]]:
         raise EntrypointError(
             f"train.entrypoint: module {top!r} of {entrypoint!r} is Python's own; name one of yours"
         )
-    spec = PathFinder.find_spec(top)
+    spec = PathFinder.find_spec(top, path)
     if spec is None:
         raise EntrypointError(
             f"train.entrypoint: no module {top!r} can be found for {entrypoint!r}; install it where the task "

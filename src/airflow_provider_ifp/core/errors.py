@@ -9,6 +9,7 @@ next.
     |   `-- PredictionLogError   the prediction log
     |-- ModelError               a model that cannot be saved, loaded, or answers what it must not
     |-- DigestMismatchError      stored bytes are not those that were registered
+    |-- SourceCodeError          git does not have a commit, cannot check it out, or is not there
     |-- TrainingError            training failed; nothing was registered
     |   |-- EntrypointError      the training function cannot be found or imported
     |   |-- LossNotFiniteError   a metric became NaN or infinite (exit code 65: no retry helps)
@@ -45,6 +46,10 @@ class ModelError(IfpError):
 
 class DigestMismatchError(IfpError):
     """The stored bytes are not those that were registered."""
+
+
+class SourceCodeError(IfpError):
+    """Git does not have a commit, cannot check it out, or is not there at all."""
 
 
 class TrainingError(IfpError):

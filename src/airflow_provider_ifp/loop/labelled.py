@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -21,15 +22,24 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.windows import Window
 
 
-def read_labelled(policy: Policy, window: Window) -> tuple[pa.Table, list[str], list[str]]:
-    """The window's rows that have a label, with the features and which of them are categorical.
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """What is read: all `names`, the model's `features`, and which of them are `categorical`."""
+
+    names: list[str]
+    features: list[str]
+    categorical: list[str]
+
+
+def labelled_columns(policy: Policy) -> Columns:
+    """The columns that training and gates read, by the policy and the dataset's schema; no row is read.
 
     Raises:
-        DatasetError: no such data, a column is missing, or no row has a label.
+        DatasetError: no such data, or a column is missing.
     """
     data = policy.data
-    uri, label, time_column = policy.resolve(str(data.source)), str(data.label), str(data.time_column)
-    dataset = open_dataset(uri)
+    label, time_column = str(data.label), str(data.time_column)
+    dataset = open_dataset(policy.resolve(str(data.source)))
     key = list(data.key or ())
     features, categorical = feature_columns(
         dataset.schema,
@@ -40,12 +50,21 @@ def read_labelled(policy: Policy, window: Window) -> tuple[pa.Table, list[str], 
         categorical=data.categorical,
         partitions=partition_fields(dataset),
     )
-    columns = list(dict.fromkeys([time_column, *key, *features, label]))
-    table = read_window(uri, time_column=time_column, window=window, columns=columns)
+    return Columns(list(dict.fromkeys([time_column, *key, *features, label])), features, categorical)
+
+
+def read_labelled(policy: Policy, window: Window, columns: Columns) -> pa.Table:
+    """The window's rows that have a label.
+
+    Raises:
+        DatasetError: no such data, a column is missing, or no row has a label.
+    """
+    uri, label = policy.resolve(str(policy.data.source)), str(policy.data.label)
+    table = read_window(uri, time_column=str(policy.data.time_column), window=window, columns=columns.names)
     labelled = table.filter(pc.is_valid(table[label]))
     if labelled.num_rows == 0:
         raise DatasetError(
             f"{uri}: none of the {table.num_rows:,} rows in {window} has a value in the label's column "
             f"{label!r}; wait for the labels (data.label_delay), or name another column in data.label"
         )
-    return labelled, features, categorical
+    return labelled

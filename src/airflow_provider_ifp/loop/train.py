@@ -1,46 +1,39 @@
-"""One training: read the window once, train in a process of its own, register what came out whole."""
+"""One training: prepared, claimed, run in a process of its own; registered if it came out whole."""
 
 from __future__ import annotations
 
 import json
 import logging
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from airflow_provider_ifp.adapters.datasets import source_id
-from airflow_provider_ifp.adapters.environment import device_class, read_environment
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.adapters.source_code import dirty_patch, read_source_code
+from airflow_provider_ifp.adapters.git import dirty_patch
+from airflow_provider_ifp.core.build import UNRECORDED, differences
 from airflow_provider_ifp.core.errors import RegistryError
-from airflow_provider_ifp.core.policy import require_training_keys
-from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.check import PROFILE
-from airflow_provider_ifp.loop.labelled import read_labelled
+from airflow_provider_ifp.loop.claim import Patience, heartbeat, newest, take_turn
 from airflow_provider_ifp.loop.launch import launch
-from airflow_provider_ifp.training.provenance import FORMAT, build_key, code_facts
-from airflow_provider_ifp.training.registration import Registration, register
-from airflow_provider_ifp.training.spec import Spec
+from airflow_provider_ifp.loop.prepare import prepare
+from airflow_provider_ifp.training.provenance import FORMAT, code_facts, seed_facts, window_facts
+from airflow_provider_ifp.training.registration import PROVENANCE, Registration, register
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from airflow_provider_ifp.adapters.launchers import Launcher
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.adapters.source_code import SourceCode
     from airflow_provider_ifp.core.policy import Policy
-    from airflow_provider_ifp.core.policy_sections import TrainSection
-    from airflow_provider_ifp.training.spec import Result
+    from airflow_provider_ifp.loop.prepare import Prepared
+    from airflow_provider_ifp.training.spec import Result, Spec
 
 log = logging.getLogger(__name__)
+
+PATCH = "ifp/dirty.patch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +46,10 @@ class Order:
         params: Laid over the policy's `train.params`.
         work: A folder that is removed when training has ended.
         checkpoints: The folder under which checkpoints outlive a retry.
+        owner: Names the task, the same for each of its tries.
         nonce: Names this try of the task: what it repeats, it does once.
         airflow: Dag id, run id, task, try, logical date; for provenance.
+        patience: How long another run that trains the same is waited for.
     """
 
     policy: Policy
@@ -62,28 +57,17 @@ class Order:
     params: Mapping[str, Any] = field(default_factory=dict)
     work: Path
     checkpoints: Path
+    owner: str
     nonce: str
     airflow: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """What is known before the trainer starts."""
-
-    settings: TrainSection
-    spec: Spec
-    source: SourceCode
-    data: dict[str, Any]
-    profile: dict[str, Any]
-    environment: dict[str, Any]
-    build_key: str
+    patience: Patience = field(default_factory=Patience)
 
 
 def train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, Any]:
-    """Train and register one version.
+    """Train and register one version, or find the one that the same build gave before.
 
     Returns:
-        The `train` task's XCom: model, version, run_id, content_digest, build_key, reused.
+        The `train` task's XCom: model, version, run_id, content_digest, build_key, reused; and `why`.
 
     Raises:
         DatasetError: the training window is missing, empty, or lacks a column.
@@ -93,155 +77,129 @@ def train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, Any
     """
     order.work.mkdir(parents=True, exist_ok=True)
     try:
-        prepared = prepare(order)
-        twin = _twin(registry, order, prepared)
-        if twin is not None:
-            log.info("%s: version %s has the same build key; nothing is trained", twin.model, twin.version)
-            return _outcome(twin, reused=True)
-        return _outcome(_train_anew(registry, order, prepared, launcher), reused=False)
+        return _train(registry, order, launcher)
     finally:
         shutil.rmtree(order.work, ignore_errors=True)
 
 
-def prepare(order: Order) -> Prepared:
-    """Read the training window once: what the trainer sees is what was digested and profiled."""
-    policy = order.policy
-    data, settings = policy.data, require_training_keys(policy)
-    source_uri, entrypoint = policy.resolve(str(data.source)), _located(policy, str(settings.entrypoint))
-    source = read_source_code(entrypoint)
-    window = training_windows(order.now, data.train_window, data.holdout_window, data.label_delay).train
-    table, features, categorical = read_labelled(policy, window)
-    digest = fingerprint_table(table)
-    profile = profile_table(table, features, categorical).to_json()
-    file = order.work / "data.arrow"
-    with pa.OSFile(str(file), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    params = {**settings.params, **order.params}
-    environment = read_environment()
-    key = build_key(
-        {
-            "code": source.digest,
-            "entrypoint": settings.entrypoint,
-            "data": digest.digest,
-            "label": data.label,
-            "positive": data.positive,
-            "features": features,
-            "categorical": categorical,
-            "params": params,
-            "seed": settings.seed,
-            "environment": environment["digest"],
-            "device": device_class(),
-            "launcher": settings.launcher,
-            "processes": settings.processes,
-        }
+def _train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, Any]:
+    prepared = prepare(order.policy, order.now, order.params)
+    key, model = prepared.build.key, order.policy.model
+
+    def start_run() -> str:
+        name = f"{model} {order.now:%Y-%m-%d %H:%M}"
+        return registry.start_run(model, name=name, tags={"ifp.model": model, "ifp.nonce": order.nonce})
+
+    turn = (
+        take_turn(registry, model, key, owner=order.owner, start_run=start_run, patience=order.patience)
+        if _may_reuse(prepared)
+        else start_run()
     )
-    checkpoints = order.checkpoints / policy.model / key.removeprefix("sha256:")
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    times = pc.min_max(table[data.time_column]).as_py()
-    return Prepared(
-        settings=settings,
-        spec=Spec(
-            model=policy.model,
-            entrypoint=entrypoint,
-            params=params,
-            seed=settings.seed,
-            data=str(file),
-            label=data.label,
-            positive=data.positive,
-            features=features,
-            code={} if source.installed else source.files,
-            checkpoints=str(checkpoints),
-            output=str(order.work),
-        ),
-        source=source,
-        data={
-            "role": "training",
-            "source_id": source_id(source_uri, window, time_column=data.time_column),
-            "content_digest": digest.digest,
-            "rows": table.num_rows,
-            "window": str(window),
-            "start": times["min"].isoformat(),
-            "end": times["max"].isoformat(),
-            "schema": {name: str(table.schema.field(name).type) for name in table.schema.names},
-            "features": features,
-            "categorical": categorical,
-            "label": data.label,
-        },
-        profile=profile,
-        environment=environment,
-        build_key=key,
-    )
+    if not isinstance(turn, str):
+        return _reused(turn)
+    with _ending(registry, turn), heartbeat(registry, turn, order.patience.beat):
+        why = what_changed(registry, prepared)
+        log.info("%s: training anew: %s", model, why)
+        made = _train_anew(registry, order, prepared, launcher, turn)
+    return _outcome(made, reused=False, why=why) if made.run_id == turn else _reused(made)
 
 
-def _train_anew(registry: Registry, order: Order, prepared: Prepared, launcher: Launcher) -> ModelVersion:
-    policy = order.policy
-    name = f"{policy.model} {order.now:%Y-%m-%d %H:%M}"
-    run_id = registry.start_run(
-        policy.model, name=name, tags={"ifp.model": policy.model, "ifp.nonce": order.nonce}
-    )
+def _may_reuse(prepared: Prepared) -> bool:
+    """Where a part of the build is not known, its key says nothing."""
+    return prepared.settings.reuse and prepared.build.key != UNRECORDED
+
+
+@contextmanager
+def _ending(registry: Registry, run_id: str) -> Iterator[None]:
+    """End the training run as the block ends."""
     try:
-        registry.log_params(run_id, {key: str(value) for key, value in prepared.spec.params.items()})
-        result = launch(
-            launcher,
-            prepared.spec,
-            timeout=prepared.settings.timeout,
-            registry=registry,
-            run_id=run_id,
-        )
-        made = register(registry, _registration(order, prepared, result, run_id))
+        yield
     except BaseException as error:
         # What went wrong must not be hidden by a registry that went away with it.
         with suppress(RegistryError):
             registry.finish_run(run_id, "FAILED" if isinstance(error, Exception) else "KILLED")
         raise
     registry.finish_run(run_id, "FINISHED")
+
+
+def what_changed(registry: Registry, prepared: Prepared) -> str:
+    """In words, why the newest version of the model is not this build."""
+    if not prepared.settings.reuse:
+        return "train.reuse is false"
+    last = registry.latest(prepared.policy.model)
+    if last is None:
+        return "it is the model's first version"
+    content = registry.get_file(last.run_id, PROVENANCE)
+    before = json.loads(content) if content else {}
+    if "build" not in before:
+        return f"version {last.version} does not say what it was built from"
+    now = {
+        "build": prepared.build.to_json(),
+        "data": [{"rows": prepared.rows.table.num_rows}],
+        "environment": prepared.environment,
+    }
+    changes = differences(before, now)
+    return f"since version {last.version}: {'; '.join(changes)}" if changes else f"as version {last.version}"
+
+
+def _train_anew(
+    registry: Registry, order: Order, prepared: Prepared, launcher: Launcher, run_id: str
+) -> ModelVersion:
+    spec = prepared.spec(work=order.work, checkpoints=order.checkpoints)
+    registry.log_params(run_id, {key: str(value) for key, value in spec.params.items()})
+    timeout = prepared.settings.timeout
+    result = launch(launcher, spec, timeout=timeout, registry=registry, run_id=run_id)
+    # Who was taken for dead may still come to its end: a build is registered once all the same.
+    twin = newest(registry, spec.model, prepared.build.key) if _may_reuse(prepared) else None
+    made = twin or register(registry, _registration(order, prepared, spec, result, run_id))
     # What a retry would have gone on from is of no more use.
-    shutil.rmtree(prepared.spec.checkpoints, ignore_errors=True)
+    shutil.rmtree(spec.checkpoints, ignore_errors=True)
     return made
 
 
-def _registration(order: Order, prepared: Prepared, result: Result, run_id: str) -> Registration:
-    patch = None if prepared.source.installed else dirty_patch(prepared.source.root)
+def _registration(order: Order, prepared: Prepared, spec: Spec, result: Result, run_id: str) -> Registration:
+    source = prepared.source
+    patch = None if source.installed else dirty_patch(source.root, source.files)
+    data = prepared.data_facts()
     provenance = {
         "format": FORMAT,
-        "code": code_facts(prepared.source),
-        "data": [prepared.data],
-        "params": {**prepared.spec.params, **result.params},
-        "seed": prepared.spec.seed,
+        "code": code_facts(source),
+        "data": [data],
+        "holdout": {"window": window_facts(prepared.windows.holdout)},
+        "params": {**spec.params, **result.params},
+        "seed": spec.seed,
+        "seeds": seed_facts(spec.seed),
+        "train": {
+            "params": spec.params,
+            "launcher": prepared.settings.launcher,
+            "processes": prepared.settings.processes,
+        },
         "environment": prepared.environment,
         "hardware": result.hardware,
         "device": result.device,
         "determinism": result.determinism,
+        "build": prepared.build.to_json(),
         "airflow": dict(order.airflow),
         "as_of": order.now.isoformat(),
         "policy_digest": order.policy.digest(),
         "mlflow_run": run_id,
-        "seconds": result.seconds,
+        "durations": {"read": prepared.rows.seconds, "train": result.seconds},
     }
-    files = {PROFILE: json.dumps(prepared.profile, separators=(",", ":")).encode()}
+    files = {PROFILE: prepared.profile()}
     if patch:
-        files["ifp/dirty.patch"] = patch
+        files[PATCH] = patch
     return Registration(
         model=order.policy.model,
         run_id=run_id,
         folder=Path(result.model_folder),
         provenance=provenance,
         files=files,
-        build_key=prepared.build_key,
-        data_digest=prepared.data["content_digest"],
-        seed=str(prepared.spec.seed),
+        build_key=prepared.build.key,
+        data_digest=prepared.data_digest,
+        seed=str(spec.seed),
         tags=result.tags,
         nonce=order.nonce,
     )
-
-
-def _twin(registry: Registry, order: Order, prepared: Prepared) -> ModelVersion | None:
-    """The newest version with this build key, unless reuse is off."""
-    if not prepared.settings.reuse:
-        return None
-    key = prepared.build_key
-    same = [version for version in registry.versions(order.policy.model) if version.build_key == key]
-    return same[-1] if same else None
 
 
 def reason_to_stop(registry: Registry, outcome: Mapping[str, Any]) -> str | None:
@@ -260,11 +218,13 @@ def reason_to_stop(registry: Registry, outcome: Mapping[str, Any]) -> str | None
     return None
 
 
-def _located(policy: Policy, entrypoint: str) -> str:
-    return policy.resolve(entrypoint) if entrypoint.endswith(".py") else entrypoint
+def _reused(version: ModelVersion) -> dict[str, Any]:
+    why = f"version {version.version} has the same build key; nothing is trained"
+    log.info("%s: %s", version.model, why)
+    return _outcome(version, reused=True, why=why)
 
 
-def _outcome(version: ModelVersion, *, reused: bool) -> dict[str, Any]:
+def _outcome(version: ModelVersion, *, reused: bool, why: str) -> dict[str, Any]:
     return {
         "model": version.model,
         "version": version.version,
@@ -272,4 +232,5 @@ def _outcome(version: ModelVersion, *, reused: bool) -> dict[str, Any]:
         "content_digest": version.content_digest,
         "build_key": version.build_key,
         "reused": reused,
+        "why": why,
     }

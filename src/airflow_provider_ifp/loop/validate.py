@@ -17,7 +17,7 @@ from airflow_provider_ifp.core.gates import judge
 from airflow_provider_ifp.core.metrics import Answers
 from airflow_provider_ifp.core.moves import plan_judgement
 from airflow_provider_ifp.core.windows import training_windows
-from airflow_provider_ifp.loop.labelled import read_labelled
+from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
 from airflow_provider_ifp.report.verdict_page import verdict_page
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.scorer import score
@@ -58,8 +58,10 @@ def validate(registry: Registry, policy: Policy, version: str, *, now: datetime,
     production = registry.version(policy.model, ledger.production) if ledger.production else None
     data = policy.data
     window = training_windows(now, data.train_window, data.holdout_window, data.label_delay).holdout
-    holdout, features, _ = read_labelled(policy, window)
-    answers = score_versions(registry, [candidate, *([production] if production else [])], holdout, features)
+    columns = labelled_columns(policy)
+    holdout = read_labelled(policy, window, columns)
+    judged = [candidate, *([production] if production else [])]
+    answers = score_versions(registry, judged, holdout, columns.features)
     rules = policy.validation
     verdict = judge(
         y_true=holdout[str(data.label)].to_numpy(),

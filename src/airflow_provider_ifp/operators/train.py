@@ -84,6 +84,7 @@ class TrainOperator(BaseOperator):
             params={**(self.train_params or {}), **(context["params"].get("train_params") or {})},
             work=cache_folder() / "training" / uuid.uuid4().hex,
             checkpoints=cache_folder() / "checkpoints",
+            owner=attempt(context).nonce,
             nonce=attempt(context, try_counts=True).nonce,
             airflow=airflow_facts(context),
         )

@@ -1,20 +1,16 @@
-"""What made a version, as one record; and the build key.
-
-The build key is the digest of all of it that determines the result.
-"""
+"""What made a version, as one record: the parts that the task itself sees."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.source_code import git_facts
-from airflow_provider_ifp.core.digest import digest_json
+from airflow_provider_ifp.adapters.git import git_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.source_code import SourceCode
+    from airflow_provider_ifp.core.windows import Window
 
 FORMAT = "ifp.provenance/1"
 
@@ -25,7 +21,8 @@ def code_facts(source: SourceCode) -> dict[str, Any]:
         "entrypoint": source.entrypoint,
         "source_digest": source.digest,
         "files": sorted(source.files),
-        **({"commit": None} if source.installed else git_facts(source.root)),
+        "installed": source.installed,
+        **({"commit": None} if source.installed else git_facts(source.root, source.files)),
     }
 
 
@@ -34,11 +31,11 @@ def loose_code_facts(folder: Path) -> dict[str, Any]:
     return {"entrypoint": None, "source_digest": None, "files": [], **git_facts(folder)}
 
 
-def build_key(determinants: Mapping[str, Any]) -> str:
-    """The digest of all that determines a training's result.
+def window_facts(window: Window) -> dict[str, Any]:
+    """A window's bounds, ISO 8601 in UTC; a start of None is the beginning of the data."""
+    return {"start": window.start.isoformat() if window.start else None, "end": window.end.isoformat()}
 
-    Args:
-        determinants: code, entrypoint, data digest, label, positive, features, categorical, params, seed,
-            environment, device class, launcher, processes.
-    """
-    return digest_json({"format": "ifp.build-key/1", **determinants})
+
+def seed_facts(seed: int) -> dict[str, int]:
+    """What each source of chance was seeded with, as the trainer and its launcher do it."""
+    return {"python": seed, "python_hash": seed % 2**32, "numpy": seed % 2**32, "torch": seed}

@@ -20,6 +20,7 @@ from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.core.moves import Attempt, plan_judgement
 from airflow_provider_ifp.core.policy import Policy
 from airflow_provider_ifp.loop.check import PROFILE, check
+from airflow_provider_ifp.loop.claim import Patience
 from airflow_provider_ifp.loop.move import promote
 from airflow_provider_ifp.loop.train import Order, train
 from airflow_provider_ifp.loop.validate import validate
@@ -100,14 +101,16 @@ class Loop:
         laid = {name: {**canonical.get(name, {}), **keys} for name, keys in sections.items()}
         return Policy.from_json({"model": self.model, **canonical, **laid}, folder=self.home)
 
-    def order(self, *, policy=None, now=NOW, params=None, nonce=None):
+    def order(self, *, policy=None, now=NOW, params=None, nonce=None, owner=None, work="work"):
         return Order(
             policy=policy or self.policy(),
             now=now,
             params=params or {},
-            work=self.home / "work",
+            work=self.home / work,
             checkpoints=self.home / "checkpoints",
+            owner=owner or uuid.uuid4().hex,
             nonce=nonce or uuid.uuid4().hex,
+            patience=Patience(look=0.1, beat=0.2, dead=2.0),
         )
 
     def train(self, **order):

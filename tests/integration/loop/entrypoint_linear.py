@@ -63,6 +63,11 @@ def _hang(run):
     time.sleep(600)
 
 
+def _nap(run):
+    (run.checkpoints / "napping").touch()
+    time.sleep(3)
+
+
 def _hand_over_nothing(_):
     sys.exit(0)
 
@@ -81,6 +86,7 @@ MISHAPS = {
     "diverges": _diverge,
     "vanishes": _vanish,
     "hangs": _hang,
+    "naps": _nap,
     "exits": _hand_over_nothing,
     "is preempted": _be_preempted,
 }

@@ -11,7 +11,8 @@ import pytest
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.profile import Profile
 from airflow_provider_ifp.loop.move import roll_back
-from airflow_provider_ifp.loop.train import prepare, reason_to_stop
+from airflow_provider_ifp.loop.prepare import prepare
+from airflow_provider_ifp.loop.train import reason_to_stop
 from airflow_provider_ifp.training.loading import fetch, open_model
 
 HOLDOUT = datetime(2024, 1, 27, tzinfo=UTC)
@@ -39,6 +40,7 @@ def test_the_outcome_is_the_xcom_of_the_contract(trained):
         "content_digest": version.content_digest,
         "build_key": version.build_key,
         "reused": False,
+        "why": "it is the model's first version",
     }
     assert json.loads(json.dumps(outcome)) == outcome
 
@@ -79,7 +81,11 @@ def test_the_provenance_says_what_made_the_version_and_its_digest_is_a_tag(train
     assert record_["code"]["source_digest"].startswith("sha256:")
     data = record_["data"][0]
     assert (data["rows"], data["label"], data["features"]) == (2_400, "y", ["x", "z", "region"])
-    assert data["window"] == "[2024-01-07T00:00Z, 2024-01-27T00:00Z)"
+    window = {"start": "2024-01-07T00:00:00+00:00", "end": "2024-01-27T00:00:00+00:00"}
+    assert (data["window"], record_["holdout"]["window"]["start"]) == (window, window["end"])
+    assert record_["build"]["data_digest"] == data["content_digest"]
+    assert record_["seeds"] == {"python": 7, "python_hash": 7, "numpy": 7, "torch": 7}
+    assert record_["durations"].keys() == {"read", "train"}
     assert data["content_digest"] == version.tags["ifp.data_digest"]
     assert data["source_id"].startswith(str(loop.home / "data"))
     assert (record_["seed"], record_["params"]["depth"], record_["params"]["rows"]) == (7, 3, "2400")
@@ -123,17 +129,17 @@ def test_the_same_build_key_trains_nothing_and_gives_the_registered_version(trai
         again = loop.train(params={"depth": 3}, nonce="second attempt")
     finally:
         loop.launcher = launcher
-    assert again == {**outcome, "reused": True}
+    why = "version 1 has the same build key; nothing is trained"
+    assert again == {**outcome, "reused": True, "why": why}
     assert len(loop.statuses) == runs
     assert not (loop.home / "work").exists()
 
 
-def key(loop, **order):
-    return prepare(loop.order(**order)).build_key
+def key(loop, *, policy=None, params=None):
+    return prepare(policy or loop.policy(), NOW, params or {}).build.key
 
 
 def test_another_seed_param_window_feature_or_label_is_another_build_key(loop):
-    loop.order().work.mkdir()
     keys = [
         key(loop),
         key(loop, params={"depth": 4}),
@@ -147,7 +153,6 @@ def test_another_seed_param_window_feature_or_label_is_another_build_key(loop):
 
 
 def test_other_data_or_code_is_another_build_key_and_the_same_rows_in_another_order_are_not(loop):
-    loop.order().work.mkdir()
     rows = loop.rows(datetime(2024, 1, 1, tzinfo=UTC), days=60)
     before = key(loop)
     loop.write_data(rows.take(np.arange(rows.num_rows)[::-1]).select([*reversed(rows.column_names)]))
@@ -165,11 +170,47 @@ def test_other_data_or_code_is_another_build_key_and_the_same_rows_in_another_or
 
 
 def test_rows_of_the_holdout_do_not_count_for_the_build_key(loop):
-    loop.order().work.mkdir()
     rows = loop.rows(datetime(2024, 1, 1, tzinfo=UTC), days=60)
     before = key(loop)
     loop.write_data(rows.filter(pc.less(rows["ts"], HOLDOUT)))
     assert key(loop) == before
+
+
+def test_with_a_manifest_the_files_are_the_key_and_no_row_is_read_for_it(loop):
+    policy = loop.policy(data={"digest": "manifest"})
+    prepared = prepare(policy, NOW, {})
+    before = prepared.build.key
+    assert "rows" not in prepared.__dict__
+    assert key(loop, policy=policy) == before
+    loop.write_data(loop.rows(datetime(2024, 1, 1, tzinfo=UTC), days=60))
+    assert key(loop, policy=policy) != before  # the same rows, written again
+
+
+def test_with_a_manifest_a_version_says_both_digests_and_is_reused(loop):
+    policy = loop.policy(data={"digest": "manifest"})
+    outcome = loop.train(policy=policy)
+    data = stored_json(loop, outcome, "ifp/provenance.json")["data"][0]
+    assert data["content_digest"] != data["manifest_digest"]
+    version = loop.registry.version("demand", outcome["version"])
+    assert version.tags["ifp.data_digest"] == data["manifest_digest"]
+    assert loop.train(policy=policy)["reused"]
+
+
+def test_a_training_says_what_changed_since_the_version_before(loop):
+    loop.train()
+    again = loop.train(policy=loop.policy(data={"train_window": "10d"}), params={"depth": 4})
+    assert again["why"] == (
+        "since version 1: data_digest differs: 2,400 rows -> 1,200 rows; params.depth differs: none -> 4"
+    )
+
+
+def test_without_reuse_the_same_build_is_trained_again_and_its_files_are_stored_once(loop):
+    policy = loop.policy(train={"reuse": False})
+    first, second = loop.train(policy=policy), loop.train(policy=policy)
+    assert (first["version"], second["version"], second["reused"]) == ("1", "2", False)
+    assert second["why"] == "train.reuse is false"
+    assert second["content_digest"] == first["content_digest"]
+    assert len(loop.registry.stored_models("demand")) == 1
 
 
 @pytest.fixture

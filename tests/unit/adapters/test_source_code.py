@@ -1,12 +1,10 @@
-"""Which files an entrypoint consists of, found without running any of them; and where they stand in git."""
+"""Which files an entrypoint consists of, found without running any of them."""
 
-import os
-import subprocess
 import sys
 
 import pytest
 
-from airflow_provider_ifp.adapters.source_code import dirty_patch, git_facts, read_source_code
+from airflow_provider_ifp.adapters.source_code import read_source_code
 from airflow_provider_ifp.core.errors import EntrypointError
 
 
@@ -23,24 +21,6 @@ def write(tmp_path, monkeypatch):
         return tmp_path
 
     return to
-
-
-@pytest.fixture
-def repository(tmp_path, monkeypatch):
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    for key in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{key}_NAME", "ada")
-        monkeypatch.setenv(f"GIT_{key}_EMAIL", "ada@example.com")
-
-    def git(*words):
-        done = subprocess.run(["git", "-C", tmp_path, *words], capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    git("init", "--quiet")
-    (tmp_path / "train.py").write_text("a = 1\n")
-    git("add", "train.py")
-    git("commit", "--quiet", "-m", "first")
-    return tmp_path, git
 
 
 def test_a_script_is_the_script_and_the_local_modules_that_it_imports_directly_or_not(write):
@@ -137,43 +117,13 @@ def test_a_file_that_is_no_python_is_told_with_its_line(write):
         read_source_code(str(root / "script.py"))
 
 
-def test_a_clean_commit_is_named_with_its_repository_but_without_its_credentials(repository):
-    root, git = repository
-    git("remote", "add", "origin", "https://ci:secret@example.com/a.git")
-    (root / "untracked.txt").write_text("no part of the commit")
-    facts = {"commit": git("rev-parse", "HEAD"), "repository": "https://example.com/a.git", "dirty": False}
-    assert git_facts(root) == facts
-    assert dirty_patch(root) is None
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (b"a = 1\n", b"a = 2\n"),
-        (b"a = 1\n\n\n\n\n", b"a = 2\n\n\n\n\n"),
-        ("city = 'Zürich'\n".encode("latin-1"), "city = 'Köln'\n".encode("latin-1")),
-        (bytes(range(256)), bytes(reversed(range(256)))),
-        (b"no end", b"no end of it"),
-    ],
-)
-def test_what_differs_from_the_commit_is_a_patch_that_applies(repository, before, after):
-    root, git = repository
-    (root / "train.py").write_bytes(before)
-    git("commit", "--quiet", "--allow-empty", "-am", "before")
-    (root / "train.py").write_bytes(after)
-    assert git_facts(root)["dirty"] is True
-    patch = dirty_patch(root)
-    git("checkout", "--quiet", "train.py")
-    subprocess.run(["git", "-C", root, "apply", "-"], input=patch, check=True)
-    assert (root / "train.py").read_bytes() == after
-
-
-def test_outside_of_git_there_is_no_commit(tmp_path, monkeypatch):
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert git_facts(tmp_path) == {"commit": None}
-    assert dirty_patch(tmp_path) is None
-
-
-def test_a_machine_without_git_has_no_commit(repository, monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    assert git_facts(repository[0]) == {"commit": None}
+def test_a_package_is_found_in_the_folders_given_and_not_where_this_process_would_find_it(write, tmp_path):
+    write(mine_c__in____init__="here = True")
+    elsewhere = tmp_path / "elsewhere" / "mine_c"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "__init__.py").write_text("")
+    code = read_source_code("mine_c:train", [str(tmp_path / "elsewhere")])
+    assert code.files == {"mine_c/__init__.py": str(elsewhere / "__init__.py")}
+    assert code.digest != read_source_code("mine_c:train").digest
+    with pytest.raises(EntrypointError, match="no module 'mine_c' can be found"):
+        read_source_code("mine_c:train", [str(elsewhere)])
