@@ -40,8 +40,6 @@ def _unsupported_data(policy: Policy) -> Iterator[str]:
         yield "data.source: reading by conn_id is not built yet; give a Parquet dataset's path or URI"
     if data.filter is not None:
         yield "data.filter: is not applied yet; filter when the dataset is written"
-    if data.digest != "content":
-        yield "data.digest: manifest is not built yet; content is"
 
 
 def _unsupported_training(train: TrainSection) -> Iterator[str]:

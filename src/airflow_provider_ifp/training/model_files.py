@@ -8,6 +8,8 @@ hold memory addresses: the same training would give other bytes each time, and n
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import warnings
 from importlib.metadata import version as distribution_version
@@ -119,16 +121,34 @@ def _is_torch_module(model: Any) -> bool:
 
 def _dump(model: Any, path: Path) -> dict[str, Any]:
     """Pickle everything but tensors; returns the tensors by name."""
-    with path.open("wb") as file:
-        pickler = _Pickler(file)
-        try:
-            pickler.dump(model)
-        except Exception as error:
-            raise ModelError(
-                f"a {type(model).__name__} cannot be saved: {type(error).__name__}: {error}; keep open "
-                "files, locks, data loaders and loggers out of the model"
-            ) from error
+    pickled = io.BytesIO()
+    pickler = _Pickler(pickled)
+    try:
+        pickler.dump(model)
+    except Exception as error:
+        raise ModelError(
+            f"a {type(model).__name__} cannot be saved: {type(error).__name__}: {error}; keep open "
+            "files, locks, data loaders and loggers out of the model"
+        ) from error
+    path.write_bytes(_with_stable_class_ids(pickled.getvalue()))
     return pickler.tensors
+
+
+def _with_stable_class_ids(pickled: bytes) -> bytes:
+    """Name classes that are pickled by value after the content, where cloudpickle names them at random.
+
+    Without this, the same training in a notebook would give other bytes each time, and no content digest.
+    Opening finds a class by that name if it is known already, so other content must have another name.
+    """
+    # Private, and the only place that tells these names from other text of 32 digits; without it they stay.
+    known = getattr(cloudpickle.cloudpickle, "_DYNAMIC_CLASS_TRACKER_BY_CLASS", {})
+    names = sorted((name.encode() for name in known.values() if name.encode() in pickled), key=pickled.index)
+    for place, name in enumerate(names):
+        pickled = pickled.replace(name, b"%032d" % place)
+    content = hashlib.sha256(pickled).hexdigest()[:24].encode()
+    for place in range(len(names)):
+        pickled = pickled.replace(b"%032d" % place, content + b"%08d" % place)
+    return pickled
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types

@@ -47,7 +47,6 @@ def test_what_is_built_is_not_refused(keys):
         ({"schedule": "on_drift"}, "schedule"),
         ({"data": {"source": {"conn_id": "w", "table": "t"}}}, "data.source"),
         ({"data": {"filter": "a = 1"}}, "data.filter"),
-        ({"data": {"digest": "manifest"}}, "data.digest"),
         ({"train": {"launcher": "torchrun"}}, "train.launcher"),
         ({"train": {"processes": 2}}, "train.processes"),
         ({"train": {"environment": ["torch"]}}, "train.environment"),

@@ -317,3 +317,31 @@ def test_what_a_version_needs_is_written_beside_it(tmp_path):
     assert "torch" not in plain
     # What is installed from a wheel of its own is on no index under that name.
     assert net["torch"] == f"torch=={torch.__version__.partition('+')[0]}"
+
+
+def define(slope):
+    """A class as a notebook's cell defines it: new each time, and in no module that could be imported."""
+    namespace = {"__name__": "__main__", "__builtins__": __builtins__}
+    source = f"class Line:\n    def predict(self, frame):\n        return frame['x'] * {slope}\n"
+    exec(compile(source, "cell", "exec"), namespace)
+    return namespace["Line"]()
+
+
+def test_a_class_of_a_notebook_has_the_same_bytes_each_time_and_another_class_has_others(tmp_path):
+    pickles = []
+    for place, slope in enumerate((2, 2, 3)):
+        folder = tmp_path / f"model-{place}"
+        save_model(define(slope), folder)
+        pickles += (path.read_bytes() for path in folder.rglob("model.pkl"))
+    assert len(pickles) == 3
+    assert pickles[0] == pickles[1] != pickles[2]
+
+
+def test_two_versions_of_a_notebooks_class_answer_each_in_its_own_way_in_one_process(tmp_path):
+    answers = []
+    for slope in (2, 3):
+        folder = tmp_path / f"model-{slope}"
+        save_model(define(slope), folder)
+        opened = open_model(folder)
+        answers.append(opened.predict(pd.DataFrame({"x": [10.0]}))["prediction"].tolist())
+    assert answers == [[20.0], [30.0]]
