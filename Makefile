@@ -13,13 +13,14 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help venv demo test unit lint test-gpu clean
+.PHONY: help venv demo test unit lint test-gpu fuzz clean
 help:
 	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 5 minutes)"
 	@echo "make test      everything that Python packages alone can run (under 15 minutes)"
 	@echo "make unit      pure tests and doctests, no server, no Airflow (seconds)"
 	@echo "make lint      ruff, mypy, and the schemas of workflows and docker-compose.yaml"
 	@echo "make test-gpu  what needs an NVIDIA GPU"
+	@echo "make fuzz      kill -9 at every call to MLflow, writers and servers (hours; FUZZ_KILLS=60: a quarter of one)"
 
 venv: $(READY)
 $(READY): pyproject.toml constraints.txt
@@ -39,6 +40,10 @@ unit: $(READY)
 
 test-gpu: $(READY)
 	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)
+
+FUZZ_KILLS ?= 600
+fuzz: $(READY)
+	IFP_FUZZ_KILLS=$(FUZZ_KILLS) $(BIN)/python -m pytest tests/fault $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

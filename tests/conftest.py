@@ -52,11 +52,24 @@ def pytest_sessionfinish(session):
 
 
 def pytest_terminal_summary(terminalreporter, config):
+    _write_faults(terminalreporter)
     skipped = _forbidden_skips(config)
     if skipped:
         terminalreporter.section(f"{FAIL_ON_SKIP}: {len(skipped)} skipped", red=True)
         for report in skipped:
             terminalreporter.write_line(f"skipped: {report.nodeid}: {report.longrepr[2]}")
+
+
+def _write_faults(terminalreporter):
+    """The figures of the tests in tests/fault, which kill processes: a line for each figure."""
+    ends = terminalreporter.stats.get("", [])  # where pytest keeps what it says nothing of, such as teardowns
+    rows = [row for report in ends for name, row in report.user_properties if name == "faults"]
+    if not rows:
+        return
+    terminalreporter.section("processes killed, and what came of it")
+    for name in rows[0]:
+        figures = "".join(f"{row[name]:>18}" for row in rows)
+        terminalreporter.write_line(f"{name.replace('_', ' '):<14}{figures}")
 
 
 def _forbidden_skips(config):

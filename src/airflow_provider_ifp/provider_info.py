@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{package}.operators.train",
                     f"{package}.operators.validation",
                     f"{package}.operators.promote",
+                    f"{package}.operators.reproduce",
                 ],
             }
         ],

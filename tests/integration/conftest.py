@@ -6,12 +6,14 @@ import warnings
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests.auth_server import TRAINER, running_auth_server
+from tests.postgres import running_postgres
 
 from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.demo.flights import model_rows, read_flights
 from airflow_provider_ifp.demo.services import running_services
-from airflow_provider_ifp.demo.stack import start_mlflow
+from airflow_provider_ifp.demo.stack import launch_mlflow, start_mlflow, wait_for_mlflow
 from airflow_provider_ifp.training.registration import Registration, register
 
 SAMPLE_ROWS = 30_000
@@ -51,7 +53,7 @@ def sqlite_registry(tmp_path_factory):
     """MLflow inside this process, on a database that several tests share."""
     folder = tmp_path_factory.mktemp("mlflow-embedded")
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        # MLflow's tables use a loader that SQLAlchemy 2.1 calls deprecated; the artifacts go to ./mlruns.
+        # MLflow's tables use a loader that SQLAlchemy 2.1 calls deprecated.
         warnings.simplefilter("ignore")
         patch.chdir(folder)
         registry = MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}")
@@ -62,6 +64,42 @@ def sqlite_registry(tmp_path_factory):
 @pytest.fixture
 def server_registry(mlflow_uri):
     return MlflowRegistry(mlflow_uri)
+
+
+@pytest.fixture(scope="session")
+def postgres_uri(tmp_path_factory):
+    """The tracking URI of a real MLflow server on a real PostgreSQL."""
+    folder = tmp_path_factory.mktemp("mlflow-postgres")
+    with running_postgres(folder / "database") as url, running_services(folder / "logs") as services:
+        uri = launch_mlflow(services, folder, store=url)
+        wait_for_mlflow(services, uri)
+        yield uri
+
+
+@pytest.fixture
+def postgres_registry(postgres_uri):
+    return MlflowRegistry(postgres_uri)
+
+
+@pytest.fixture(scope="session")
+def auth_server(tmp_path_factory):
+    """A real MLflow server that asks for a login."""
+    with running_auth_server(tmp_path_factory.mktemp("mlflow-auth")) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def mlflow_environment(monkeypatch):
+    """A registry with a login of its own sets these for its process; no test is to inherit them."""
+    for name in ("MLFLOW_TRACKING_AUTH", "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def auth_registry(auth_server):
+    """As an ordinary user, who owns what it makes."""
+    return MlflowRegistry(auth_server.uri, *TRAINER)
 
 
 @pytest.fixture
@@ -76,6 +114,8 @@ def memory_registry():
         pytest.param("memory_registry", id="memory"),
         pytest.param("server_registry", id="server", marks=pytest.mark.server),
         pytest.param("sqlite_registry", id="sqlite"),
+        pytest.param("postgres_registry", id="postgres", marks=pytest.mark.server),
+        pytest.param("auth_registry", id="auth", marks=pytest.mark.server),
     ]
 )
 def registry(request):

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from airflow_provider_ifp.adapters.launchers import LocalLauncher, end_trees, user_environment
+from airflow_provider_ifp.adapters.mlflow_auth import held_address
 from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.training.spec import Spec
 
@@ -198,6 +199,30 @@ def test_the_trainer_is_seeded_and_gets_no_credentials_of_the_registry(launched,
         check=True,
     )
     assert one.split()[1] == expected.stdout.strip()
+
+
+def test_no_process_of_a_training_has_the_registrys_password_in_its_arguments_or_environment(
+    launched, monkeypatch
+):
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ada")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "the-environments-password")
+    monkeypatch.setenv("AIRFLOW_CONN_IFP_DEFAULT", "http://ada:the-connections-password@registry")
+    held_address("http://mlflow:5000", "ada", "the-registrys-password")
+    spec = launched(f"""
+        print(os.getpid(), start({SLEEP!r}, start_new_session=True))
+        time.sleep(99)
+    """)
+    launcher, seen = LocalLauncher(), {}
+
+    def look(line):
+        for process in psutil.Process().children(recursive=True):
+            seen[process.pid] = f"{process.cmdline()} {process.environ()}"
+        seen["trainers"] = {int(pid) for pid in line.split()}
+        launcher.kill()
+
+    run(spec, launcher, on_line=look)
+    assert seen.pop("trainers") <= seen.keys()
+    assert not [text for text in seen.values() if "-password" in text]
 
 
 def test_the_environment_keeps_what_the_user_set_and_takes_any_seed():

@@ -162,6 +162,32 @@ def test_a_model_that_nobody_registered_has_no_versions_aliases_or_events(regist
         registry.version(model, "1")
 
 
+def test_a_journal_says_whether_it_has_an_entry_and_knows_nothing_of_the_other_journals(registry, model):
+    assert not registry.has_entry(model, "promotion", "event.0000001")
+    registry.put_entry(model, "promotion", "event.0000001", "{}")
+    registry.put_entry(model, "training", "build.1", "a claim")
+    keys = ["event.0000001", "event.0000002", "build.1"]
+    assert [registry.has_entry(model, "promotion", key) for key in keys] == [True, False, False]
+    assert [registry.has_entry(model, "training", key) for key in keys] == [False, False, True]
+
+
+def test_all_runs_of_a_model_are_listed_and_those_of_another_are_not(registry, model, add_version):
+    made = [add_version(registry, model), add_version(registry, model, content="others")]
+    add_version(registry, f"{model}-b")
+    assert registry.training_runs(f"{model}-c") == {}
+    found = registry.training_runs(model)
+    assert set(found) == {version.run_id for version in made}
+    assert {(run.status, run.deleted) for run in found.values()} == {("FINISHED", False)}
+
+
+def test_the_run_that_holds_a_journal_is_known_once_there_is_one(registry, model):
+    assert registry.journal_run(model, "promotion") is None
+    registry.put_entry(model, "promotion", "event.0000001", "{}")
+    run_id = registry.journal_run(model, "promotion")
+    assert (run_id is None) == (registry.uri == "memory:")
+    assert run_id is None or registry.run(run_id).status == "RUNNING"
+
+
 def test_a_download_has_the_files_byte_for_byte(registry, model, run_id, folder, tmp_path):
     stored = registry.store_model(model, run_id, folder, content_digest="sha256:c")
     version = registry.create_version(model, run_id=run_id, stored=stored, tags={}, nonce="n")

@@ -26,7 +26,7 @@ WRITERS = 8
 @pytest.fixture
 def client(registry):
     """Another process's view of the same registry: none of what this one remembers."""
-    return lambda: registry if registry.uri == "memory:" else MlflowRegistry(registry.uri)
+    return lambda: registry if registry.uri == "memory:" else MlflowRegistry(registry._address)
 
 
 def attempt(nonce, *, by="person", reason="because"):

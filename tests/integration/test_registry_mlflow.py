@@ -17,6 +17,7 @@ from airflow_provider_ifp.adapters.registry import ModelVersion
 from airflow_provider_ifp.core.errors import (
     DigestMismatchError,
     IfpError,
+    RegistryDeniedError,
     RegistryUnreachableError,
     VersionNotFoundError,
 )
@@ -107,7 +108,7 @@ def test_a_server_that_refuses_the_credentials_is_told_apart():
         thread.start()
         try:
             with pytest.raises(
-                RegistryUnreachableError, match=r"refuses these credentials \(HTTP 401\); set"
+                RegistryDeniedError, match=r"asks for credentials, and there are none \(HTTP 401\); set"
             ):
                 MlflowRegistry(f"http://127.0.0.1:{away.server_port}")
         finally:

@@ -194,6 +194,16 @@ def test_the_snippet_in_a_notebooks_cell_registers_what_an_earlier_cell_defined(
 
 
 @pytest.mark.server
+def test_the_same_script_run_twice_gives_one_digest_and_stores_its_files_once(registry, newest, tmp_path):
+    environment = {"MLFLOW_TRACKING_URI": registry.uri}
+    script = OWN_MODEL + "extra = 'twice'\n" + SNIPPET
+    first, second = (newest(lambda: run_script(script, tmp_path, **environment)) for _ in range(2))
+    assert first.version != second.version
+    assert first.content_digest == second.content_digest
+    assert first.stored == second.stored
+
+
+@pytest.mark.server
 def test_the_snippet_within_a_function_takes_the_functions_own_model(newest, notebook, registry):
     body = (OWN_MODEL + SNIPPET).replace("\n", "\n    ")
     made = newest(lambda: notebook(f"model = 'another thing'\ndef experiment():\n    {body}\nexperiment()"))
@@ -251,4 +261,9 @@ def test_without_a_tracking_uri_it_works_on_mlflows_own_default_in_an_empty_fold
         f"print(ifp.load({MODEL!r}, '1').predict(frame)['prediction'].tolist())\n"
     )
     assert json.loads(run_script(loading, tmp_path)) == pytest.approx(EXPECTED)
-    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "mlruns", "script.py"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "mlflow.db",
+        "mlflow.db.lock",
+        "mlruns",
+        "script.py",
+    }

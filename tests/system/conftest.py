@@ -1,6 +1,7 @@
 """A real Airflow over a real MLflow, on small data of a model that is quick to train."""
 
 import json
+import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -79,6 +80,9 @@ validation: {{max_rmse: {bound}}}
 """
 
 
+QUERY = "select ts, x, y from days where '{{ dag.dag_id }}' = 'stored-training-dag'"
+
+
 class Loop:
     """The servers, and a user who triggers Dags."""
 
@@ -128,7 +132,7 @@ def draw(seed, start, days, shift=0.0):
 
 @pytest.fixture(scope="session")
 def loop(tmp_path_factory):
-    """Airflow with four models: two are fine, the bound of `strict` is out of reach, `slow` never ends."""
+    """Airflow with five models: `strict` has a bound out of reach, `slow` never ends, `stored` reads SQL."""
     home = tmp_path_factory.mktemp("loop")
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     (home / "data").mkdir()
@@ -147,11 +151,25 @@ def loop(tmp_path_factory):
     ):
         text = POLICY.format(model=model, schedule=schedule, home=home, script=script, bound=bound)
         (dags / "policies" / f"{model}.yaml").write_text(text)
+    in_files = f"{home}/data"
+    in_database = f'{{conn_id: warehouse, query: "{QUERY}"}}'
+    text = POLICY.format(model="stored", schedule="null", home=home, script="linear.py", bound=1)
+    (dags / "policies" / "stored.yaml").write_text(text.replace(in_files, in_database))
+    with sqlite3.connect(home / "warehouse.db") as database:
+        database.execute("create table days (ts timestamp, x double, y double)")
+        rows = pq.read_table(home / "data").to_pylist()
+        database.executemany(
+            "insert into days values (?, ?, ?)", [(row["ts"].isoformat(), row["x"], row["y"]) for row in rows]
+        )
+    database.close()
     (dags / "policies" / "wrong.yaml").write_text("model: wrong\nvalidaton: {min_f1: 0.9}\n")
     with running_services(home / "logs") as services:
         uri = start_mlflow(services, home / "mlflow")
         environment = {
             "AIRFLOW_CONN_IFP_DEFAULT": json.dumps({"conn_type": "ifp_registry", "host": uri}),
+            "AIRFLOW_CONN_WAREHOUSE": json.dumps(
+                {"conn_type": "sqlite", "host": str(home / "warehouse.db"), "password": "open-sesame"}
+            ),
             # With retries set for all tasks, a gate that says no must fail at once nevertheless.
             "AIRFLOW__CORE__DEFAULT_TASK_RETRIES": "1",
             "AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY": "1",

@@ -173,6 +173,18 @@ def test_the_schema_accepts_the_canonical_form_and_no_unknown_key(ifp, write):
         (["demo", "--until", "nonsense"], "'nonsense' is no date; expected one such as 2013-10-01"),
         (["demo", "--until", "2013-13-01"], "'2013-13-01' is no date"),
         (["demo", "--port", "http"], "--port"),
+        (["digest"], "DATASET"),
+        (["verify", "m"], "VERSION"),
+        (["show", "m"], "VERSION"),
+        (["show", "m", "1", "2", "3"], "3"),
+        (["history", "m", "--at", "noon"], "'noon' is no time; expected one such as 2026-11-01T12:00"),
+        (["promote", "m", "1", "--reason", "r"], "--to"),
+        (["promote", "m", "1", "--to", "live", "--reason", "r"], "invalid choice: 'live'"),
+        (["promote", "m", "1", "--to", "production"], "--reason"),
+        (["promote", "m", "1", "--to", "production", "--reason", " "], "ifp: --reason is empty; say why"),
+        (["rollback", "m"], "--reason"),
+        (["rollback", "m", "--reason", ""], "ifp: --reason is empty; say why"),
+        (["versions", "m", "--tracking-uri", "http://127.0.0.1:9"], "MLflow at http://127.0.0.1:9 does not"),
     ],
 )
 def test_wrong_use_is_told_on_standard_error(ifp, words, told):
@@ -194,7 +206,8 @@ def test_help_and_version_are_no_errors(ifp):
     assert ifp("--version") == (0, f"ifp {__version__}\n", "")
     code, out, _ = ifp("--help")
     assert code == 0
-    assert {"policy", "demo"} <= set(out.split())
+    assert {"policy", "digest", "versions", "show", "history", "verify", "audit"} <= set(out.split())
+    assert {"promote", "rollback", "reproduce", "demo"} <= set(out.split())
 
 
 def test_the_installed_command_has_these_exit_codes_and_streams(write):

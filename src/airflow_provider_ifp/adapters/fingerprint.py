@@ -37,7 +37,7 @@ from airflow_provider_ifp.core.errors import DatasetError, ModelError
 
 FORMAT = "fp/1"
 # Rows hashed at a time: their words stay in the processor's second-level cache.
-_CHUNK = 16_384
+_CHUNK = 32_768
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,9 +116,16 @@ def check_out(repository: str, commit: str, folder: Path) -> None:
         folder: Where to; must not exist.
 
     Raises:
-        SourceCodeError: the repository does not answer, or does not have the commit.
+        SourceCodeError: the repository does not answer, or does not have the commit; nothing is left.
     """
-    commit = _hexadecimal(commit)
+    try:
+        _check_out(repository, _hexadecimal(commit), folder)
+    except SourceCodeError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _check_out(repository: str, commit: str, folder: Path) -> None:
     if Path(repository).is_dir():
         _git(None, "clone", "--quiet", "--no-checkout", "--shared", "--", _top(Path(repository)), str(folder))
     else:

@@ -46,7 +46,9 @@ def append(registry: Registry, model: str, event: Event) -> None:
     registry.put_entry(model, PROMOTION, event_key(event.number), event_text(event))
 
 
-def record(registry: Registry, model: str, plan: Callable[[Ledger], Event]) -> Event:
+def record(
+    registry: Registry, model: str, plan: Callable[[Ledger], Event], *, ledger: Ledger | None = None
+) -> Event:
     """Decide on the newest ledger and write the answer; again if another writer came first.
 
     Args:
@@ -54,6 +56,8 @@ def record(registry: Registry, model: str, plan: Callable[[Ledger], Event]) -> E
         model: Name of the registered model.
         plan: The decision; it sees the ledger and returns the next event, or one that is there already (the
             retry of an attempt that got through), or raises `PromotionRefusedError`.
+        ledger: As it was read a moment ago, to save reading it again: should it have grown since, the event's
+            number is taken, and `plan` is asked again on the newest.
 
     Returns:
         The event as it stands in the ledger.
@@ -63,40 +67,63 @@ def record(registry: Registry, model: str, plan: Callable[[Ledger], Event]) -> E
         LedgerConflictError: other writers came first too many times.
     """
     for _ in range(_TRIES):
-        ledger = read_ledger(registry, model)
+        ledger = ledger or read_ledger(registry, model)
         event = plan(ledger)
-        if event not in ledger.events:
-            try:
-                append(registry, model, event)
-            except LedgerConflictError:
-                continue
-        project(registry, model)
+        if event in ledger.events:
+            project(registry, model)
+            return event
+        try:
+            append(registry, model, event)
+        except LedgerConflictError:
+            ledger = None
+            continue
+        project(registry, model, Ledger(model, (*ledger.events, event), ledger.voids))
         return event
     raise LedgerConflictError(f"{model}: {_TRIES} other writers came first; try again when they are done")
 
 
-def project(registry: Registry, model: str) -> Ledger:
-    """Make the aliases say what the ledger says; an alias moved by hand is named in the log and put back."""
-    ledger = read_ledger(registry, model)
+def project(registry: Registry, model: str, ledger: Ledger | None = None) -> Ledger:
+    """Make the aliases say what the ledger says; an alias moved by hand is named in the log and put back.
+
+    Args:
+        registry: Where the ledger is.
+        model: Name of the registered model.
+        ledger: As the caller knows it; None: it is read.
+
+    Returns:
+        The ledger that the aliases follow now.
+    """
+    ledger = ledger or read_ledger(registry, model)
     while ledger.events:
         held = registry.aliases(model)
         if held == ledger.stages:
             break
-        _warn_of_moves_by_hand(ledger, held)
+        if not _is_left_behind(ledger, held):
+            # By hand, or by another writer who has gone on since we read.
+            if _has_grown(registry, ledger):
+                ledger = read_ledger(registry, model)
+                continue
+            _warn_of_moves_by_hand(ledger, held)
         registry.project(model, ledger.stages)
         # Another writer may have gone on meanwhile, and our older aliases would hide what it wrote.
-        written, ledger = len(ledger.events), read_ledger(registry, model)
-        if len(ledger.events) == written:
+        if not _has_grown(registry, ledger):
             break
+        ledger = read_ledger(registry, model)
     return ledger
 
 
-def _warn_of_moves_by_hand(ledger: Ledger, held: Mapping[Stage, str]) -> None:
-    """A crash leaves what stood before the last move, or before its last step; all else was moved by hand."""
+def _has_grown(registry: Registry, ledger: Ledger) -> bool:
+    return registry.has_entry(ledger.model, PROMOTION, event_key(ledger.next_number))
+
+
+def _is_left_behind(ledger: Ledger, held: Mapping[Stage, str]) -> bool:
+    """Whether a crash explains these aliases: they stand before the last move, or before its last step."""
     moves = [event for event in ledger.events if event.target is not None]
     before = Ledger(ledger.model, tuple(moves[:-1])).stages
-    if held in (before, {**before, **ledger.stages}):
-        return
+    return held in (before, {**before, **ledger.stages})
+
+
+def _warn_of_moves_by_hand(ledger: Ledger, held: Mapping[Stage, str]) -> None:
     for stage in STAGES:
         if held.get(stage) != ledger.stages.get(stage):
             log.warning(

@@ -73,6 +73,10 @@ class MemoryRegistry:
         found = self.runs.get(run_id)
         return None if found is None else Run(status=found["status"], deleted=False, tags=dict(found))
 
+    def training_runs(self, model: str) -> dict[str, Run]:
+        found = {run_id: self.run(run_id) for run_id, kept in self.runs.items() if kept["model"] == model}
+        return {run_id: run for run_id, run in found.items() if run is not None}
+
     def put_file(self, run_id: str, path: str, content: bytes) -> None:
         self._files[run_id, path] = content
 
@@ -137,6 +141,9 @@ class MemoryRegistry:
     def entries(self, model: str, journal: str) -> dict[str, str]:
         return dict(self._journals[model, journal])
 
+    def has_entry(self, model: str, journal: str, key: str) -> bool:
+        return key in self._journals[model, journal]
+
     def put_entry(self, model: str, journal: str, key: str, text: str) -> None:
         if len(text) >= _TEXT_LIMIT:
             raise RegistryError(
@@ -145,6 +152,9 @@ class MemoryRegistry:
         with self._lock:
             if self._journals[model, journal].setdefault(key, text) != text:
                 raise LedgerConflictError(f"{model}: another writer took {journal} entry {key}")
+
+    def journal_run(self, model: str, journal: str) -> str | None:  # noqa: ARG002 - no run holds a journal here
+        return None
 
     def aliases(self, model: str) -> dict[Stage, str]:
         return dict(self._aliases[model])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, RESOURCE_ALREADY_EXISTS
 
@@ -18,6 +19,7 @@ from airflow_provider_ifp.core.errors import LedgerConflictError, RegistryError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 LEDGER = "ifp-ledger"
 PARAM_LIMIT = 6000  # past this MLflow cuts a param silently
@@ -37,11 +39,21 @@ class MlflowJournals:
         self._client = client
         self._uri = uri
         self._runs: dict[tuple[str, str], str] = {}
+        self._experiments: dict[str, str] = {}
 
     def entries(self, model: str, journal: str) -> dict[str, str]:
         """All entries; empty if nobody ever wrote one."""
         run_id = self._run_id(model, journal)
-        return {} if run_id is None else dict(self._client.get_run(run_id).data.params)
+        return {} if run_id is None else dict(self._run(run_id).data.params)
+
+    def has(self, model: str, journal: str, key: str) -> bool:
+        """Whether there is such an entry; MLflow searches its index, and sends the others only with a yes."""
+        run_id = self._run_id(model, journal)
+        if run_id is None:
+            return False
+        experiment = self._experiments.get(run_id) or str(self._run(run_id).info.experiment_id)
+        wanted = f"attributes.run_id = '{run_id}' AND params.`{key}` != ''"
+        return bool(self._client.search_runs([experiment], wanted, ViewType.ALL, max_results=1))
 
     def put(self, model: str, journal: str, key: str, text: str) -> None:
         """Write an entry once.
@@ -76,6 +88,11 @@ class MlflowJournals:
     def find_run(self, model: str, journal: str) -> str | None:
         """The id of the run that holds a journal; None if nobody ever wrote to it."""
         return self._run_id(model, journal)
+
+    def _run(self, run_id: str) -> Run:
+        found = self._client.get_run(run_id)
+        self._experiments[run_id] = str(found.info.experiment_id)
+        return found
 
     def _run_id(self, model: str, journal: str) -> str | None:
         known = self._runs.get((model, journal))
@@ -116,12 +133,18 @@ class MlflowJournals:
         return elected
 
 
-def named_experiment(client: MlflowClient, name: str) -> str:
-    """The id of an experiment, made if need be; whoever loses the race for a name finds the other's."""
+def named_experiment(client: MlflowClient, name: str, artifact_root: str | None = None) -> str:
+    """The id of an experiment, made if need be; whoever loses the race for a name finds the other's.
+
+    Args:
+        client: MLflow's client.
+        name: Of the experiment.
+        artifact_root: A new one's files go into a folder of its name there; None: MLflow decides.
+    """
     found = client.get_experiment_by_name(name)
     if found is None:
         try:
-            return str(client.create_experiment(name))
+            return str(client.create_experiment(name, artifact_root and f"{artifact_root}/{name}"))
         except MlflowException as error:
             found = client.get_experiment_by_name(name)
             if error.error_code != code_name(RESOURCE_ALREADY_EXISTS) or found is None:

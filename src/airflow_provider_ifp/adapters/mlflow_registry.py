@@ -7,34 +7,43 @@ there are.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlflow import MlflowClient
-from mlflow.artifacts import download_artifacts, list_artifacts
-from mlflow.entities import LoggedModelStatus, Metric, Param
+from mlflow.entities import LoggedModelStatus, Metric, Param, ViewType
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST
 from mlflow.tracking import get_tracking_uri
 
-from airflow_provider_ifp.adapters.mlflow_errors import code_name, require_answer, translated, without_user
+from airflow_provider_ifp.adapters.mlflow_auth import held_address
+from airflow_provider_ifp.adapters.mlflow_database import artifact_root, opening
+from airflow_provider_ifp.adapters.mlflow_errors import (
+    code_name,
+    require_answer,
+    translated,
+    user_of,
+    without_user,
+)
+from airflow_provider_ifp.adapters.mlflow_files import MlflowFiles
 from airflow_provider_ifp.adapters.mlflow_journals import PARAM_LIMIT, MlflowJournals, named_experiment
 from airflow_provider_ifp.adapters.registry import ModelVersion, Run, StoredModel
-from airflow_provider_ifp.core.errors import RegistryError, VersionNotFoundError
+from airflow_provider_ifp.core.errors import RegistryDeniedError, RegistryError, VersionNotFoundError
 from airflow_provider_ifp.core.lifecycle import STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from mlflow.store.entities import PagedList
 
     from airflow_provider_ifp.adapters.registry import Measurement
     from airflow_provider_ifp.core.lifecycle import Stage
 
 _CONTENT = "ifp.content_digest"
 _PARAM_BATCH = 100  # MLflow's limit of params in one log_batch call
-_BATCH = 1000  # MLflow's limit of metrics in one log_batch call
+_BATCH = 1000  # MLflow's limit of metrics in one log_batch call, and of runs in one page to be quick
 
 
 class MlflowRegistry:
@@ -46,120 +55,122 @@ class MlflowRegistry:
         password: Likewise.
 
     Raises:
-        RegistryUnreachableError: the server does not answer, or refuses these credentials.
+        RegistryUnreachableError: the server does not answer.
+        RegistryDeniedError: it refuses these credentials.
     """
 
     def __init__(
         self, uri: str | None = None, username: str | None = None, password: str | None = None
     ) -> None:
-        if username:
-            # MLflow reads credentials from the environment alone; they stand in no URI, argument or log.
-            os.environ["MLFLOW_TRACKING_USERNAME"] = username
-            os.environ["MLFLOW_TRACKING_PASSWORD"] = password or ""
-        self._address = uri or get_tracking_uri()
+        self._address = held_address(uri or get_tracking_uri(), username, password)
         self.uri = without_user(self._address)
+        self._user = user_of(self._address)
         require_answer(self._address, self.uri)
-        with translated(self.uri):
+        with self._translated(), opening(self._address):
             self._client = MlflowClient(self._address, self._address)
         self._journals = MlflowJournals(self._client, self.uri)
         self._experiments: dict[str, str] = {}
+        self._files = MlflowFiles(self._client, self._address)
 
     def start_run(self, model: str, *, name: str, tags: Mapping[str, str]) -> str:
-        with translated(self.uri):
+        with self._translated():
             experiment = self._experiment(model)
             return str(self._client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
 
     def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
         entries = [Param(key, _shortened(value)) for key, value in params.items()]
-        with translated(self.uri):
+        with self._translated():
             for start in range(0, len(entries), _PARAM_BATCH):
                 self._client.log_batch(run_id, params=entries[start : start + _PARAM_BATCH])
 
     def log_metrics(self, run_id: str, measurements: Sequence[Measurement]) -> None:
         metrics = [Metric(m.key, m.value, m.time, m.step) for m in measurements]
-        with translated(self.uri):
+        with self._translated():
             for start in range(0, len(metrics), _BATCH):
                 self._client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
     def finish_run(self, run_id: str, status: str) -> None:
-        with translated(self.uri):
+        with self._translated():
             self._client.set_terminated(run_id, status)
 
     def tag_run(self, run_id: str, key: str, value: str) -> None:
-        with translated(self.uri):
+        with self._translated():
             self._client.set_tag(run_id, key, value)
 
     def run(self, run_id: str) -> Run | None:
         try:
-            with translated(self.uri):
+            with self._translated():
                 found = self._client.get_run(run_id)
         except VersionNotFoundError:
             return None
-        deleted = found.info.lifecycle_stage == "deleted"
-        return Run(status=str(found.info.status), deleted=deleted, tags=dict(found.data.tags))
+        return _run(found)
+
+    def training_runs(self, model: str) -> dict[str, Run]:
+        with self._translated():
+            experiment = self._client.get_experiment_by_name(model)
+            if experiment is None:
+                return {}
+            found = _all_pages(
+                lambda token: self._client.search_runs(
+                    [experiment.experiment_id],
+                    run_view_type=ViewType.ALL,
+                    max_results=_BATCH,
+                    page_token=token,
+                )
+            )
+        return {str(entry.info.run_id): _run(entry) for entry in found}
 
     def put_file(self, run_id: str, path: str, content: bytes) -> None:
-        folder, _, name = path.rpartition("/")
-        with tempfile.TemporaryDirectory(prefix="ifp-") as scratch, translated(self.uri):
-            local = Path(scratch, name)
-            local.write_bytes(content)
-            self._client.log_artifact(run_id, str(local), folder or None)
+        with self._translated():
+            self._files.put(run_id, path, content)
 
     def get_file(self, run_id: str, path: str) -> bytes | None:
-        folder = path.rpartition("/")[0]
-        with tempfile.TemporaryDirectory(prefix="ifp-") as scratch, translated(self.uri):
-            # Asked first, since a download of a missing path may give an empty folder and no error.
-            there = self._client.list_artifacts(run_id, folder or None)
-            if path not in {entry.path for entry in there if not entry.is_dir}:
-                return None
-            return Path(self._client.download_artifacts(run_id, path, scratch)).read_bytes()
+        with self._translated():
+            return self._files.get(run_id, path)
 
     def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:
-        with translated(self.uri):
+        with self._translated():
             logged = self._client.create_logged_model(
                 self._experiment(model),
                 name=model,
                 source_run_id=run_id,
                 tags={_CONTENT: content_digest},
             )
-            self._client.log_model_artifacts(logged.model_id, str(folder))
+            self._files.upload(str(logged.artifact_location), folder)
             ready = self._client.finalize_logged_model(logged.model_id, LoggedModelStatus.READY)
             return StoredModel(ready.model_id, str(ready.artifact_location))
 
     def stored_models(self, model: str, content_digest: str | None = None) -> tuple[StoredModel, ...]:
         wanted = None if content_digest is None else f"tags.`{_CONTENT}` = '{content_digest}'"
-        with translated(self.uri):
+        with self._translated():
             experiment = self._client.get_experiment_by_name(model)
             if experiment is None:
                 return ()
-            found, token = [], None
-            while True:
-                page = self._client.search_logged_models(
+            found = _all_pages(
+                lambda token: self._client.search_logged_models(
                     [experiment.experiment_id],
                     wanted,
                     order_by=[{"field_name": "creation_time", "ascending": True}],
                     page_token=token,
                 )
-                found += [entry for entry in page if entry.status == LoggedModelStatus.READY]
-                token = page.token
-                if not token:
-                    return tuple(StoredModel(entry.model_id, str(entry.artifact_location)) for entry in found)
+            )
+        whole = (entry for entry in found if entry.status == LoggedModelStatus.READY)
+        return tuple(StoredModel(entry.model_id, str(entry.artifact_location)) for entry in whole)
 
     def stored_folders(self, model: str) -> tuple[str, ...]:
-        with translated(self.uri):
+        with self._translated():
             experiment = self._client.get_experiment_by_name(model)
             if experiment is None:
                 return ()
-            root = experiment.artifact_location.rstrip("/")
-            there = list_artifacts(artifact_uri=f"{root}/models", tracking_uri=self._address)
-        return tuple(f"{root}/models/{Path(entry.path).name}/artifacts" for entry in there if entry.is_dir)
+            root = f"{experiment.artifact_location.rstrip('/')}/models"
+            return tuple(f"{root}/{name}/artifacts" for name in self._files.folders(root))
 
     def create_version(
         self, model: str, *, run_id: str, stored: StoredModel, tags: Mapping[str, str], nonce: str
     ) -> ModelVersion:
         if made := self.find_versions(model, {"ifp.nonce": nonce}):
             return made[0]
-        with translated(self.uri):
+        with self._translated():
             try:
                 self._client.create_registered_model(model)
             except MlflowException as error:
@@ -186,49 +197,63 @@ class MlflowRegistry:
     def versions(self, model: str) -> tuple[ModelVersion, ...]:
         return self.find_versions(model, {})
 
+    def latest(self, model: str) -> ModelVersion | None:
+        with self._translated():
+            found = self._client.search_model_versions(
+                f"name = '{model}'", max_results=1, order_by=["version_number DESC"]
+            )
+        return _version(found[0]) if found else None
+
     def find_versions(self, model: str, tags: Mapping[str, str]) -> tuple[ModelVersion, ...]:
         wanted = [f"name = '{model}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
-        with translated(self.uri):
-            found, token = [], None
-            while True:
-                page = self._client.search_model_versions(
+        with self._translated():
+            found = _all_pages(
+                lambda token: self._client.search_model_versions(
                     " AND ".join(wanted), order_by=["version_number ASC"], page_token=token
                 )
-                found += [_version(entry) for entry in page]
-                token = page.token
-                if not token:
-                    return tuple(found)
+            )
+        return tuple(map(_version, found))
 
     def tag_version(self, version: ModelVersion, key: str, value: str) -> None:
-        with translated(self.uri):
+        with self._translated():
             self._client.set_model_version_tag(version.model, version.version, key, value)
 
     def version(self, model: str, version: str) -> ModelVersion:
+        hidden = ""
         if version.isdecimal():  # MLflow calls anything else an invalid parameter
-            with suppress(VersionNotFoundError), translated(self.uri):
-                return _version(self._client.get_model_version(model, version))
+            try:
+                with suppress(VersionNotFoundError), self._translated():
+                    return _version(self._client.get_model_version(model, version))
+            except RegistryDeniedError:
+                # So a server with basic auth answers for a model that is not there, too.
+                hidden = f", or user {self._user!r} may not read it"
         known = ", ".join(entry.version for entry in self.versions(model)) or "none"
-        raise VersionNotFoundError(f"{model} has no version {version!r} at {self.uri}; its versions: {known}")
+        raise VersionNotFoundError(
+            f"{model} has no version {version!r} at {self.uri}{hidden}; its versions: {known}"
+        )
 
     def download(self, stored: StoredModel, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="ifp-", dir=folder.parent) as scratch, translated(self.uri):
-            got = Path(
-                download_artifacts(artifact_uri=stored.uri, dst_path=scratch, tracking_uri=self._address)
-            )
-            for entry in got.iterdir():
-                entry.rename(folder / entry.name)
+        with self._translated():
+            self._files.download(stored.uri, folder)
 
     def entries(self, model: str, journal: str) -> dict[str, str]:
-        with translated(self.uri):
+        with self._translated():
             return self._journals.entries(model, journal)
 
+    def has_entry(self, model: str, journal: str, key: str) -> bool:
+        with self._translated():
+            return self._journals.has(model, journal, key)
+
     def put_entry(self, model: str, journal: str, key: str, text: str) -> None:
-        with translated(self.uri):
+        with self._translated():
             self._journals.put(model, journal, key, text)
 
+    def journal_run(self, model: str, journal: str) -> str | None:
+        with self._translated():
+            return self._journals.find_run(model, journal)
+
     def aliases(self, model: str) -> dict[Stage, str]:
-        with translated(self.uri):
+        with self._translated():
             try:
                 held = self._client.get_registered_model(model).aliases
             except MlflowException as error:
@@ -239,7 +264,7 @@ class MlflowRegistry:
 
     def project(self, model: str, stages: Mapping[Stage, str]) -> None:
         held = self.aliases(model)
-        with translated(self.uri):
+        with self._translated():
             # New pointers first: a reader that polls never sees production empty during a move.
             for stage, version in stages.items():
                 if held.get(stage) != version:
@@ -257,8 +282,28 @@ class MlflowRegistry:
 
     def _experiment(self, model: str) -> str:
         if model not in self._experiments:
-            self._experiments[model] = named_experiment(self._client, model)
+            self._experiments[model] = named_experiment(self._client, model, artifact_root(self._address))
         return self._experiments[model]
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(self.uri, self._user)
+
+
+def _all_pages(search: Callable[[str | None], PagedList[Any]]) -> list[Any]:
+    """Everything that a search finds: MLflow answers in pages, each with the token of the next."""
+    found: list[Any] = []
+    token = None
+    while True:
+        page = search(token)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _run(entry: Any) -> Run:
+    deleted = entry.info.lifecycle_stage == "deleted"
+    return Run(status=str(entry.info.status), deleted=deleted, tags=dict(entry.data.tags))
 
 
 def _version(entry: Any) -> ModelVersion:

@@ -119,6 +119,9 @@ class Registry(Protocol):
     def run(self, run_id: str) -> Run | None:
         """What is known of a run; None if the registry has none of that id."""
 
+    def training_runs(self, model: str) -> dict[str, Run]:
+        """All runs of the model's experiment by their ids, the deleted ones too."""
+
     def put_file(self, run_id: str, path: str, content: bytes) -> None:
         """Store one file of the run, such as `ifp/profile.json`."""
 
@@ -169,6 +172,9 @@ class Registry(Protocol):
     def entries(self, model: str, journal: str) -> dict[str, str]:
         """All that a journal of the model holds, key -> text; empty if it was never written."""
 
+    def has_entry(self, model: str, journal: str, key: str) -> bool:
+        """Whether a journal has an entry of that key; a no costs the same however long the journal is."""
+
     def put_entry(self, model: str, journal: str, key: str, text: str) -> None:
         """Write an entry once: the one compare-and-set. The same text again is no error.
 
@@ -182,6 +188,9 @@ class Registry(Protocol):
             LedgerConflictError: the key has another text already.
             RegistryError: the text is too long.
         """
+
+    def journal_run(self, model: str, journal: str) -> str | None:
+        """The id of the run that holds a journal; None if nobody ever wrote to it, or if no run holds it."""
 
     def aliases(self, model: str) -> dict[Stage, str]:
         """The registry's aliases among our stages: stage -> version."""

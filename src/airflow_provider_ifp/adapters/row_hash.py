@@ -29,6 +29,9 @@ _LENGTH = (0xABC98388FB8FAC03, 0x8CB92BA72F3D8DD7)
 _NULL = (0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9)
 _ABOVE_INT64 = 0xA24BAED4963EE407
 _NANOSECOND = 0xE220A8397B1DCDAF
+# So many texts tell whether a chunk's repeat.
+_SAMPLE = 256
+_WORD = (1 << 64) - 1
 _TAIL_MASKS = np.array([(1 << (8 * size)) - 1 for size in range(9)], dtype=np.uint64)
 
 
@@ -37,8 +40,10 @@ def hash_cells(column: pa.Array, kind: str, seeds: Lanes) -> Lanes:
     if pa.types.is_dictionary(column.type) and len(column.dictionary) > len(column):
         column = column.dictionary_decode()
     if kind in ("string", "binary", "decimal") and not pa.types.is_dictionary(column.type):
-        # Each distinct value is hashed once.
-        column = pc.dictionary_encode(column if kind == "decimal" else column.cast(pa.large_binary()))
+        column = column if kind == "decimal" else column.cast(pa.large_binary())
+        # Decimals become text one by one in Python, so each distinct value only once.
+        if kind == "decimal" or _repeats(column):
+            column = pc.dictionary_encode(column)
     if pa.types.is_dictionary(column.type):
         distinct = (
             _hash_values(column.dictionary, kind, seeds) if len(column.dictionary) else _null_cell(seeds)
@@ -49,6 +54,12 @@ def hash_cells(column: pa.Array, kind: str, seeds: Lanes) -> Lanes:
     else:
         cells = _hash_values(column, kind, seeds)
     return _with_nulls(cells, column, seeds)
+
+
+def _repeats(texts: pa.Array) -> bool:
+    """Whether to hash each distinct text once: a guess about time alone, on which no digest depends."""
+    sample = texts.slice(0, _SAMPLE)
+    return bool(pc.count_distinct(sample).as_py() * 2 < len(sample))
 
 
 def _hash_values(values: pa.Array, kind: str, seeds: Lanes) -> Lanes:
@@ -86,7 +97,7 @@ def _number_words(values: pa.Array) -> Lanes:
 
 def _float_words(values: pa.Array) -> Lanes:
     # Adding 0.0 makes -0.0 positive, and a copy.
-    numbers = values.to_numpy(zero_copy_only=False).astype(np.float64) + 0.0
+    numbers = np.add(values.to_numpy(zero_copy_only=False), 0.0, dtype=np.float64)
     numbers[np.isnan(numbers)] = np.nan
     words = numbers.view(np.uint64)
     return words, words
@@ -123,28 +134,47 @@ def _time_words(values: pa.Array) -> Lanes:
 
 
 def _text_words(values: pa.Array) -> Lanes:
-    """Hash all byte strings at once: their 8-byte words lie end to end, and are summed string by string."""
+    """Hash all byte strings at once: eight bytes of each, then the next eight of those that have more."""
+    word_at, starts, lengths = _texts(values)
+    sizes = lengths.astype(np.uint64)
+    lanes = sizes * np.uint64(_LENGTH[0]), sizes * np.uint64(_LENGTH[1])
+    shortest, longest = int(lengths.min()), int(lengths.max())
+    rows: slice | npt.NDArray[np.int64] = slice(None)
+    for begin in range(0, max(1, longest), 8):
+        if begin and begin >= shortest:
+            rows = np.flatnonzero(lengths > begin)
+            if 8 * len(rows) < longest - begin:
+                # Few are left, and long: one step a text is fewer than one step a word.
+                for row in rows.tolist():
+                    _add_rest(lanes, row, word_at[starts[row] :], begin, int(lengths[row]))
+                break
+        words = word_at[starts[rows] + begin].astype(np.uint64, copy=False)
+        if begin + 8 > shortest:
+            words &= _TAIL_MASKS[np.minimum(lengths[rows] - begin, 8)]
+        for lane, total in enumerate(lanes):
+            total[rows] += mix(words + _wrapped(begin // 8 * _POSITION[lane]), lane)
+    return lanes
+
+
+def _add_rest(lanes: Lanes, row: int, word_at: Words, begin: int, end: int) -> None:
+    """Add the words of one text from byte `begin` to its end."""
+    words = word_at[begin:end:8].astype(np.uint64)
+    words[-1] &= _TAIL_MASKS[end - begin - 8 * (len(words) - 1)]
+    places = np.arange(begin // 8, begin // 8 + len(words), dtype=np.uint64)
+    for lane, total in enumerate(lanes):
+        total[row : row + 1] += mix(words + places * np.uint64(_POSITION[lane]), lane).sum()
+
+
+def _texts(values: pa.Array) -> tuple[Words, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The eight bytes that begin at each byte, as words; where each text starts; how long it is."""
     values = values.cast(pa.large_binary())
-    count = len(values)
     _, offsets_buffer, data = values.buffers()
-    offsets = np.frombuffer(offsets_buffer, np.int64)[values.offset : values.offset + count + 1]
-    lengths = np.diff(offsets)
-    words_each = np.maximum(1, (lengths + 7) // 8)
-    first = np.cumsum(words_each) - words_each
-    position = np.arange(words_each.sum()) - np.repeat(first, words_each)
-    start = np.repeat(offsets[:-1], words_each) + 8 * position
-    left = np.clip(np.repeat(lengths, words_each) - 8 * position, 0, 8)
-    # Every byte begins an overlapping word; eight zeros let the last bytes begin one too.
-    padded = np.frombuffer((b"" if data is None else data.to_pybytes()) + bytes(8), np.uint8)
-    overlapping = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
-    words = overlapping[start].astype(np.uint64) & _TAIL_MASKS[left]
-    sizes, places = lengths.astype(np.uint64), position.astype(np.uint64)
-    lanes = [
-        np.add.reduceat(mix(words + places * np.uint64(_POSITION[lane]), lane), first)
-        + sizes * np.uint64(_LENGTH[lane])
-        for lane in (0, 1)
-    ]
-    return lanes[0], lanes[1]
+    offsets = np.frombuffer(offsets_buffer, np.int64)[values.offset : values.offset + len(values) + 1]
+    content = b"" if data is None else memoryview(data)[offsets[0] : offsets[-1]]
+    # Eight zeros let the last bytes begin a word too.
+    padded = np.frombuffer(b"".join((content, bytes(8))), np.uint8)
+    word_at = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
+    return word_at, offsets[:-1] - offsets[0], np.diff(offsets)
 
 
 _WORDS: dict[str, Callable[[pa.Array], Lanes]] = {
@@ -161,12 +191,20 @@ _WORDS: dict[str, Callable[[pa.Array], Lanes]] = {
 def mix(words: Words, lane: int) -> Words:
     """Scramble words, a bijection of 64 bits; each lane has its own."""
     shift1, multiplier1, shift2, multiplier2, shift3 = (np.uint64(number) for number in _FINALIZERS[lane])
-    mixed = words ^ (words >> shift1)
+    # In place, for fresh arrays cost as much as the arithmetic.
+    shifted = words >> shift1
+    mixed = words ^ shifted
     mixed *= multiplier1
-    mixed ^= mixed >> shift2
+    np.right_shift(mixed, shift2, out=shifted)
+    mixed ^= shifted
     mixed *= multiplier2
-    mixed ^= mixed >> shift3
+    np.right_shift(mixed, shift3, out=shifted)
+    mixed ^= shifted
     return mixed
+
+
+def _wrapped(number: int) -> np.uint64:
+    return np.uint64(number & _WORD)
 
 
 def wide_sum(words: Words) -> int:

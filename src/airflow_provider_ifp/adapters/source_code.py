@@ -20,7 +20,7 @@ from airflow_provider_ifp.core.digest import digest_manifest
 from airflow_provider_ifp.core.errors import EntrypointError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,39 @@ def read_source_code(entrypoint: str, path: Sequence[str] | None = None) -> Sour
         root, paths = _package_files(entrypoint, path)
         installed = root in {Path(sysconfig.get_path(kind)).resolve() for kind in ("purelib", "platlib")}
     files = {path.relative_to(root).as_posix(): str(path) for path in sorted(paths)}
-    manifest = {name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in files.items()}
     return SourceCode(
-        entrypoint=entrypoint, root=root, files=files, digest=digest_manifest(manifest), installed=installed
+        entrypoint=entrypoint, root=root, files=files, digest=_digest(files), installed=installed
+    )
+
+
+def copy_source_code(source: SourceCode, folder: Path) -> dict[str, str]:
+    """Copy the files as they were when they were digested: somebody may edit them while a training runs.
+
+    Returns:
+        Path below `root` -> path of the copy.
+
+    Raises:
+        EntrypointError: a file was changed or removed meanwhile.
+    """
+    copies: dict[str, str] = {}
+    for name, path in source.files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.write_bytes(Path(path).read_bytes())
+        except FileNotFoundError:
+            raise EntrypointError(f"train.entrypoint: {path} was removed just now; run it again") from None
+        copies[name] = str(target)
+    if _digest(copies) != source.digest:
+        raise EntrypointError(
+            f"train.entrypoint: the code of {source.entrypoint} was changed just now; run it again"
+        )
+    return copies
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    return digest_manifest(
+        {name: hashlib.sha256(Path(path).read_bytes()).hexdigest() for name, path in files.items()}
     )
 
 

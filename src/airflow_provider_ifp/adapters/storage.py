@@ -25,10 +25,18 @@ def resolve_uri(uri: str) -> tuple[fs.FileSystem, str]:
         The file system, and the path on it.
 
     Raises:
-        DatasetError: No file system is known for the URI, or it does not answer.
+        DatasetError: No file system is known for the URI, it does not answer, or it holds a password, which
+            would stand in every record and message that names the dataset.
     """
     if "://" not in uri:
         return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
+    parts = urlsplit(uri)
+    if parts.password is not None:
+        raise DatasetError(
+            f"{parts.scheme}://...@{parts.netloc.rpartition('@')[2]}{parts.path}: a password has no place in "
+            "a dataset's address; give it by the environment or the store's own configuration "
+            "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, say)"
+        )
     try:
         filesystem, path = fs.FileSystem.from_uri(uri)
     except pa.ArrowInvalid as error:

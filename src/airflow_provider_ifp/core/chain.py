@@ -1,7 +1,7 @@
 """The ledger's stored form: event number -> JSON, each entry naming the digest of the one before.
 
 What is written there can be read by anybody and changed by nobody but a database's owner, so reading it is
-checking it: `read_chain` gives the ledger, or says where the chain breaks; `breaks` lists all that is wrong.
+checking it: `read_chain` gives the ledger, or says where the chain breaks; `breaks` lists every such place.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def event_key(number: int) -> str:
 
 def event_text(event: Event) -> str:
     """The stored form of an event; equal events have equal texts."""
-    return json.dumps(event.to_json(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return event.text
 
 
 def read_chain(model: str, entries: Mapping[str, str]) -> Ledger:
@@ -47,23 +47,28 @@ def read_chain(model: str, entries: Mapping[str, str]) -> Ledger:
         LedgerBrokenError: an event is missing, or was changed after it was written.
     """
     events, voids = _parse(entries)
-    for problem in _breaks(events, voids):
+    for _, problem in _breaks(events, voids):
         raise LedgerBrokenError(f"{model}: {problem}; run `ifp audit {model}`")
     return Ledger(model, events, voids)
 
 
 def breaks(entries: Mapping[str, str]) -> list[str]:
-    """Everything that is wrong with the stored events, in words; empty where the chain holds."""
-    events, voids = _parse(entries)
-    return [*_breaks(events, voids), *(f"ledger entry {number} is no event of ours" for number in voids)]
+    """Every place where the chain of stored events breaks, in words; empty where it holds."""
+    return [problem for _, problem in _breaks(*_parse(entries))]
+
+
+def void_numbers(entries: Mapping[str, str]) -> tuple[int, ...]:
+    """The numbers under which something stands that is no event, ascending."""
+    return _parse(entries)[1]
 
 
 def sound_part(model: str, entries: Mapping[str, str]) -> Ledger:
     """The ledger up to the place where the chain breaks, for whoever must look at a broken one."""
     events, voids = _parse(entries)
-    while any(_breaks(events, voids)):
-        last = events[-1].number if events else 0
-        events, voids = events[:-1], tuple(number for number in voids if number < last)
+    end = min((number for number, _ in _breaks(events, voids)), default=None)
+    if end is not None:
+        events = tuple(event for event in events if event.number < end)
+        voids = tuple(number for number in voids if number < end)
     return Ledger(model, events, voids)
 
 
@@ -81,7 +86,7 @@ def _parse(entries: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[int, ..
         number = int(named[1])
         try:
             event = Event.from_json(json.loads(text))
-        except (ValueError, TypeError, RegistryError):
+        except (ValueError, RecursionError, RegistryError):
             voids.append(number)
             continue
         if event.number == number:
@@ -91,18 +96,21 @@ def _parse(entries: Mapping[str, str]) -> tuple[tuple[Event, ...], tuple[int, ..
     return tuple(sorted(events, key=lambda event: event.number)), tuple(sorted(voids))
 
 
-def _breaks(events: tuple[Event, ...], voids: tuple[int, ...]) -> Iterator[str]:
-    numbers = {event.number for event in events} | set(voids)
-    for number in range(1, max(numbers, default=0)):
-        if number not in numbers:
-            yield f"the ledger lacks event {number}"
+def _breaks(events: tuple[Event, ...], voids: tuple[int, ...]) -> Iterator[tuple[int, str]]:
+    """Each break: the first number that it makes unsound, and what is wrong, in words."""
+    # A void past the last event leaves no gap: nobody wrote that far yet.
+    last = events[-1].number if events else 0
+    expected = 1
+    for number in sorted({event.number for event in events} | {void for void in voids if void < last}):
+        if number > expected:
+            missing = f"event {expected}" if number == expected + 1 else f"events {expected} to {number - 1}"
+            yield expected, f"the ledger lacks {missing}"
+        expected = number + 1
     before: Event | None = None
     for event in events:
-        expected = before.digest if before else None
-        if event.previous != expected:
+        digest = before.digest if before else None
+        if event.previous != digest:
             place = f"event {before.number}" if before else "nothing"
-            yield (
-                f"ledger event {event.number} does not follow from {place} "
-                f"(expected {expected}, found {event.previous})"
-            )
+            found = f"expected {digest}, found {event.previous}"
+            yield event.number, f"ledger event {event.number} does not follow from {place} ({found})"
         before = event

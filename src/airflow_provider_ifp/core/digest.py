@@ -81,6 +81,23 @@ def digest_manifest(entries: Mapping[str, str]) -> str:
     return digest_json(dict(entries))
 
 
+def file_changes(registered: Mapping[str, str], found: Mapping[str, str]) -> list[str]:
+    """Each file in which two manifests differ, in words, in the order of the paths.
+
+    >>> file_changes({"MLmodel": "a", "w.bin": "b", "x": "c"}, {"MLmodel": "a", "w.bin": "d", "y": "e"})
+    ['file w.bin was changed', 'file x was removed', 'file y was added']
+    """
+    changes = []
+    for path in sorted(registered.keys() | found.keys()):
+        if path not in found:
+            changes.append(f"file {path} was removed")
+        elif path not in registered:
+            changes.append(f"file {path} was added")
+        elif registered[path] != found[path]:
+            changes.append(f"file {path} was changed")
+    return changes
+
+
 def _require_json(value: object, where: str) -> None:
     if isinstance(value, Mapping):
         for key, item in value.items():

@@ -6,6 +6,7 @@ next.
     IfpError
     |-- PolicyError              a policy file, its keys and values
     |-- DatasetError             a dataset: missing, empty, lacks a column, unreadable
+    |   |-- DatasetUnreachableError  the database that holds it does not answer
     |   `-- PredictionLogError   the prediction log
     |-- ModelError               a model that cannot be saved, loaded, or answers what it must not
     |-- DigestMismatchError      stored bytes are not those that were registered
@@ -14,10 +15,12 @@ next.
     |   |-- EntrypointError      the training function cannot be found or imported
     |   |-- LossNotFiniteError   a metric became NaN or infinite (exit code 65: no retry helps)
     |   `-- PreemptedError       the trainer asks to be started again (exit code 75)
+    |-- ReproductionError        what made a version is not on record, or not to be had any more
     |-- PromotionRefusedError    the lifecycle's rules do not allow this move
     |-- ServiceError             a server that was started beside us does not start, answer, or stay up
     `-- RegistryError            the registry said no
         |-- RegistryUnreachableError
+        |-- RegistryDeniedError  wrong credentials, or this user may not do that
         |-- VersionNotFoundError
         |-- LedgerBrokenError    an event is missing, or was changed after it was written
         `-- LedgerConflictError  another writer took this event number; look again and decide again
@@ -34,6 +37,10 @@ class PolicyError(IfpError):
 
 class DatasetError(IfpError):
     """A dataset is missing, empty, unreadable, or lacks a column."""
+
+
+class DatasetUnreachableError(DatasetError):
+    """The database that holds a dataset does not answer; a retry may help."""
 
 
 class PredictionLogError(DatasetError):
@@ -68,6 +75,10 @@ class PreemptedError(TrainingError):
     """The trainer was preempted and asks to be started again."""
 
 
+class ReproductionError(IfpError):
+    """What made a version is not on record, or not to be had any more."""
+
+
 class PromotionRefusedError(IfpError):
     """The lifecycle's rules do not allow this move."""
 
@@ -82,6 +93,10 @@ class RegistryError(IfpError):
 
 class RegistryUnreachableError(RegistryError):
     """The registry does not answer."""
+
+
+class RegistryDeniedError(RegistryError):
+    """The registry refuses the credentials, or does not let this user do that."""
 
 
 class VersionNotFoundError(RegistryError):

@@ -8,10 +8,13 @@ no longer. Judgements are events too, so that "failed its gate" and "waits in st
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import json
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_ifp.core.digest import digest_json
+from airflow_provider_ifp.core.digest import digest_bytes
 from airflow_provider_ifp.core.errors import RegistryError
 
 if TYPE_CHECKING:
@@ -23,6 +26,14 @@ Action = Literal["judge", "promote", "roll_back"]
 
 REASON_LIMIT = 2000
 """Characters of a reason that an event keeps: an event must stay under 6,000, where MLflow cuts silently."""
+
+
+_STORED = {"number": "event", "source": "from", "target": "to"}
+"""The contract's names for an event's fields; the others keep their own."""
+_OWN = {stored: own for own, stored in _STORED.items()}
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_KINDS: dict[str, type] = {"number": int, "promotes": bool}
+"""Of an event's fields; the others are text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,28 +78,54 @@ class Event:
     nonce: str
     previous: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what has no digest or no date: anybody may write to the ledger's run.
+
+        Raises:
+            RegistryError: as said; the message names the field.
+        """
+        for name, kind, optional in _fields():
+            value = getattr(self, name)
+            if type(value) is not kind and not (value is None and optional):
+                raise RegistryError(f"ledger event: {name} is {value!r:.80}, expected {kind.__name__}")
+            if isinstance(value, str) and not _is_unicode(value):
+                raise RegistryError(f"ledger event: {name} is {value!r:.80}, which is no valid Unicode")
+        if not _is_moment(self.time):
+            raise RegistryError(f"ledger event: time is {self.time!r:.80}, expected ISO 8601 with its zone")
+
     def to_json(self) -> dict[str, Any]:
         """The stored form, with the contract's names `event`, `from` and `to`."""
-        names = {"number": "event", "source": "from", "target": "to"}
-        return {names.get(key, key): value for key, value in asdict(self).items()}
+        return {_STORED.get(name, name): getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Event:
         """Read the stored form.
 
         Raises:
-            RegistryError: the record lacks a field or has one too many.
+            RegistryError: it is no record, lacks a field, has one too many, or one of another kind.
         """
-        names = {"event": "number", "from": "source", "to": "target"}
         try:
-            return cls(**{names.get(key, key): value for key, value in record.items()})
-        except TypeError as error:
+            return cls(**{_OWN.get(key, key): value for key, value in record.items()})
+        except (AttributeError, TypeError) as error:
             raise RegistryError(f"the ledger has an event that is not of this form: {error}") from error
+
+    @property
+    def text(self) -> str:
+        """The stored form as it is written: equal events have equal texts."""
+        return _canonical(self.to_json())
 
     @property
     def digest(self) -> str:
         """What the next event's `previous` must be."""
-        return digest_json(self.to_json())
+        # As `digest_json(self.to_json())`, without its search for what has no JSON form: there is none here,
+        # and a ledger of thousands of events is read often.
+        return digest_bytes(self.text.encode())
+
+
+@cache
+def _fields() -> tuple[tuple[str, type, bool], ...]:
+    """Of an event's fields: name, kind, whether it may be null."""
+    return tuple((entry.name, _KINDS.get(entry.name, str), entry.default is None) for entry in fields(Event))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +140,21 @@ class Ledger:
     @property
     def next_number(self) -> int:
         """The number that the next event gets; the first event has 1."""
-        return len(self.events) + len(self.voids) + 1
+        number = self.events[-1].number + 1 if self.events else 1
+        while number in self.voids:
+            number += 1
+        return number
+
+    def at(self, time: datetime) -> Ledger:
+        """The ledger as it stood then: the events before the first one that was decided later.
+
+        Args:
+            time: With its zone.
+        """
+        # By place, not by each event's own clock: one that follows a later one was not there yet either.
+        later = (event for event in self.events if datetime.fromisoformat(event.time) > time)
+        first = next(later, None)
+        return self if first is None else Ledger(self.model, self.events[: self.events.index(first)])
 
     @property
     def stages(self) -> dict[Stage, str]:
@@ -121,12 +172,15 @@ class Ledger:
         """The version in production, or None."""
         return self.stages.get("production")
 
+    @property
+    def standings(self) -> dict[str, str]:
+        """Version -> `staging`, `shadow`, `production` or `archived`, for each that stands somewhere."""
+        archived = dict.fromkeys(self.productions, "archived")
+        return archived | {version: stage for stage, version in self.stages.items()}
+
     def stage_of(self, version: str) -> str | None:
         """`staging`, `shadow`, `production`, `archived`, or None."""
-        for stage, held in self.stages.items():
-            if held == version:
-                return stage
-        return "archived" if version in self.productions else None
+        return self.standings.get(version)
 
     @property
     def productions(self) -> tuple[str, ...]:
@@ -169,3 +223,18 @@ class Ledger:
             if version != present and version not in bad:
                 return version
         return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False

@@ -126,10 +126,7 @@ def _refuse_unless_allowed(ledger: Ledger, attempt: Attempt, change: Promotion) 
     if ledger.stage_of(change.version) == change.target:
         raise PromotionRefusedError(f"{what}: it stands there already")
     if not isinstance(change.expected, Unchecked) and change.expected != production:
-        raise PromotionRefusedError(
-            f"{what}: it was judged against {_production(change.expected)}, but there is now "
-            f"{_production(production)}; judge it again (run the gates) before promoting it"
-        )
+        raise PromotionRefusedError(f"{what}: {_changed(attempt, change.expected, production)}")
     if attempt.by == "person":
         if not attempt.reason.strip():
             raise PromotionRefusedError(f"{what}: a person's promotion needs a reason")
@@ -154,6 +151,17 @@ def _refuse_unless_allowed(ledger: Ledger, attempt: Attempt, change: Promotion) 
             f"{what}: it is in production, which would be left empty; only a person may do that, with a "
             "reason"
         )
+
+
+def _changed(attempt: Attempt, expected: str | None, production: str | None) -> str:
+    """How production is not what it was expected to be."""
+    now = f"but there is now {_production(production)}"
+    if attempt.by == "person":
+        return f"expected {_production(expected)}, {now}"
+    return (
+        f"it was judged against {_production(expected)}, {now}; judge it again (run the gates) before "
+        "promoting it"
+    )
 
 
 def plan_rollback(
@@ -205,7 +213,7 @@ def rollback_target(ledger: Ledger, to_version: str | None) -> str:
         if good is None:
             raise PromotionRefusedError(
                 f"{ledger.model}: version {present} has no good production version before it; "
-                "name one with to_version, or promote another version"
+                "name one with to_version (`--to`), or promote another version"
             )
         return good
     if to_version == present:

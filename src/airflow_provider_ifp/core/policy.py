@@ -28,6 +28,7 @@ from airflow_provider_ifp.core.policy_sections import (
     Notification,
     PromotionSection,
     ShadowSection,
+    SqlSource,
     TrainSection,
 )
 from airflow_provider_ifp.core.policy_trigger import (
@@ -88,6 +89,7 @@ class Policy(Section):
     notify: Annotated[tuple[Notification, ...], Strict(False)] = ()
 
     _folder: FolderPath | None = PrivateAttr(default=None)
+    _written: str | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
@@ -123,7 +125,16 @@ class Policy(Section):
 
     def digest(self) -> str:
         """Give the sha256 of the canonical form: what a verdict names as the rules it was made by."""
-        return digest_json(self.to_json())
+        return self._written or digest_json(self.to_json())
+
+    def with_query(self, query: str) -> Self:
+        """Put a rendered query into `data.source`; the digest stays that of the policy as written."""
+        if not isinstance(self.data.source, SqlSource) or self.data.source.query is None:
+            raise PolicyError("data.source.query: missing; there is none to replace")
+        source = self.data.source.model_copy(update={"query": query})
+        rendered = self.model_copy(update={"data": self.data.model_copy(update={"source": source})})
+        rendered._written = self.digest()  # noqa: SLF001 - of our own kind
+        return rendered
 
     @property
     def folder(self) -> FolderPath | None:

@@ -85,6 +85,8 @@ class DataSection(Section):
     @model_validator(mode="after")
     def _check_columns(self) -> Self:
         problems: list[tuple[Path, str]] = []
+        if self.digest == "manifest" and isinstance(self.source, SqlSource):
+            problems.append((("digest",), "manifest is of files; by conn_id there is content"))
         features = self.features
         if features is not None:
             if self.label in features:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from airflow_provider_ifp.core.policy import Policy
 from airflow_provider_ifp.core.policy_monitor import MonitorSection
-from airflow_provider_ifp.core.policy_sections import SqlSource, TrainSection
+from airflow_provider_ifp.core.policy_sections import TrainSection
 from airflow_provider_ifp.core.policy_trigger import AirflowDagJob, DriftCondition
 
 
@@ -36,10 +36,8 @@ def _unsupported_timing(policy: Policy) -> Iterator[str]:
 
 def _unsupported_data(policy: Policy) -> Iterator[str]:
     data = policy.data
-    if isinstance(data.source, SqlSource):
-        yield "data.source: reading by conn_id is not built yet; give a Parquet dataset's path or URI"
     if data.filter is not None:
-        yield "data.filter: is not applied yet; filter when the dataset is written"
+        yield "data.filter: is not applied yet; filter in data.source.query, or when the dataset is written"
 
 
 def _unsupported_training(train: TrainSection) -> Iterator[str]:
@@ -47,8 +45,6 @@ def _unsupported_training(train: TrainSection) -> Iterator[str]:
         yield f"train.launcher: {train.launcher} is not built yet; local is"
     if train.processes != 1:
         yield f"train.processes: {train.processes} needs torchrun, which is not built yet; leave it at 1"
-    if train.environment is not None:
-        yield "train.environment: is not read yet; the build key holds every installed distribution"
 
 
 def _unsupported_watch(watch: MonitorSection) -> Iterator[str]:

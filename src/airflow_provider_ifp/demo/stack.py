@@ -53,13 +53,25 @@ def start_mlflow(services: Services, folder: Path, port: int | None = None) -> s
     return uri
 
 
-def launch_mlflow(services: Services, folder: Path, port: int | None = None) -> str:
-    """Start the server without waiting for it; returns its tracking URI."""
+def launch_mlflow(
+    services: Services, folder: Path, port: int | None = None, *, store: str | None = None
+) -> str:
+    """Start the server without waiting for it.
+
+    Args:
+        services: Holds its process.
+        folder: For its artifacts, and its database.
+        port: Its port; None: a free one.
+        store: The URL of its database; None: SQLite in `folder`.
+
+    Returns:
+        Its tracking URI.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     command = [
         *("-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
+        *("--backend-store-uri", store or f"sqlite:///{folder / 'mlflow.db'}"),
         *("--artifacts-destination", str(folder / "artifacts")),
     ]
     # Without its job executor the server is 2 processes instead of 15; nothing here submits jobs.

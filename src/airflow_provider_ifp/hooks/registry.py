@@ -25,6 +25,7 @@ class RegistryAddress:
 
         Raises:
             RegistryUnreachableError: it does not answer.
+            RegistryDeniedError: it refuses the credentials.
         """
         from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 
@@ -51,7 +52,8 @@ class ModelRegistryHook(BaseHook):
         """The registry.
 
         Raises:
-            RegistryUnreachableError: it does not answer, or refuses the credentials.
+            RegistryUnreachableError: it does not answer.
+            RegistryDeniedError: it refuses the credentials.
         """
         try:
             address = _address(self.get_connection(self.registry_conn_id))

@@ -7,17 +7,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.datasets import (
-    feature_columns,
-    open_dataset,
-    partition_fields,
-    read_window,
-)
+from airflow_provider_ifp.adapters.datasets import feature_columns
 from airflow_provider_ifp.core.errors import DatasetError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_provider_ifp.adapters.sources import Source
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.windows import Window
 
@@ -31,7 +27,7 @@ class Columns:
     categorical: list[str]
 
 
-def labelled_columns(policy: Policy) -> Columns:
+def labelled_columns(policy: Policy, dataset: Source) -> Columns:
     """The columns that training and gates read, by the policy and the dataset's schema; no row is read.
 
     Raises:
@@ -39,32 +35,31 @@ def labelled_columns(policy: Policy) -> Columns:
     """
     data = policy.data
     label, time_column = str(data.label), str(data.time_column)
-    dataset = open_dataset(policy.resolve(str(data.source)))
     key = list(data.key or ())
     features, categorical = feature_columns(
-        dataset.schema,
+        dataset.schema(),
         time_column=time_column,
         label=label,
         key=key,
         features=data.features,
         categorical=data.categorical,
-        partitions=partition_fields(dataset),
+        partitions=dataset.partitions(),
     )
     return Columns(list(dict.fromkeys([time_column, *key, *features, label])), features, categorical)
 
 
-def read_labelled(policy: Policy, window: Window, columns: Columns) -> pa.Table:
+def read_labelled(policy: Policy, dataset: Source, window: Window, columns: Columns) -> pa.Table:
     """The window's rows that have a label.
 
     Raises:
         DatasetError: no such data, a column is missing, or no row has a label.
     """
-    uri, label = policy.resolve(str(policy.data.source)), str(policy.data.label)
-    table = read_window(uri, time_column=str(policy.data.time_column), window=window, columns=columns.names)
+    label = str(policy.data.label)
+    table = dataset.read(window, str(policy.data.time_column), columns.names)
     labelled = table.filter(pc.is_valid(table[label]))
     if labelled.num_rows == 0:
         raise DatasetError(
-            f"{uri}: none of the {table.num_rows:,} rows in {window} has a value in the label's column "
-            f"{label!r}; wait for the labels (data.label_delay), or name another column in data.label"
+            f"{dataset.name}: none of the {table.num_rows:,} rows in {window} has a value in the label's "
+            f"column {label!r}; wait for the labels (data.label_delay), or name another column in data.label"
         )
     return labelled

@@ -28,7 +28,12 @@ log = logging.getLogger(__name__)
 
 
 def launch(
-    launcher: Launcher, spec: Spec, *, timeout: timedelta | None, registry: Registry, run_id: str
+    launcher: Launcher,
+    spec: Spec,
+    *,
+    timeout: timedelta | None,
+    registry: Registry | None = None,
+    run_id: str = "",
 ) -> Result:
     """Train as the spec says; what the trainer prints is our log, what it measures goes to the registry.
 
@@ -36,7 +41,7 @@ def launch(
         launcher: Runs the trainer.
         spec: What to train.
         timeout: After this the trainer is killed.
-        registry: Gets metrics and parameters while training runs.
+        registry: Gets metrics and parameters while training runs; None: they stand in the log alone.
         run_id: The training run.
 
     Returns:
@@ -49,7 +54,7 @@ def launch(
         TrainingError: it failed, was killed, or took too long.
     """
     output = Path(spec.output)
-    forward = _Forwarding(registry, run_id, output / "events.jsonl")
+    forward = _Forwarding(registry, run_id, output / "events.jsonl") if registry else _keep_quiet
     seconds = time.monotonic()
     try:
         code = launcher.run(
@@ -65,6 +70,10 @@ def launch(
     if code != 0:
         raise _failure(code, output / "error.json")
     return Result.read(output)
+
+
+def _keep_quiet() -> None:
+    """Forward nothing."""
 
 
 class _Forwarding:

@@ -21,8 +21,10 @@ from airflow_provider_ifp.core.moves import (
 from airflow_provider_ifp.training.loading import fetch
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.adapters.registry import Registry
-    from airflow_provider_ifp.core.lifecycle import Event, Stage
+    from collections.abc import Callable
+
+    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.core.lifecycle import Event, Ledger, Stage
     from airflow_provider_ifp.core.moves import Attempt
 
 
@@ -36,7 +38,7 @@ def promote(
     expected: str | Unchecked | None = Unchecked(),  # noqa: B008 - a frozen value without fields
     override: str | None = None,
 ) -> dict[str, Any]:
-    """Move a version to a stage.
+    """Move a version to a stage, after its stored files were verified.
 
     Args:
         registry: Where the versions and the ledger are.
@@ -53,6 +55,7 @@ def promote(
     Raises:
         PromotionRefusedError: the lifecycle's rules do not allow it.
         VersionNotFoundError: there is no such version.
+        DigestMismatchError: its files are not those that were registered; the stage stays as it is.
     """
     found = registry.version(model, version)
     change = Promotion(
@@ -62,7 +65,7 @@ def promote(
         override=override,
         files_digest=found.files_digest,
     )
-    return _moved(model, record(registry, model, lambda ledger: plan_promotion(ledger, attempt, change)))
+    return _move(registry, found, lambda ledger: plan_promotion(ledger, attempt, change))
 
 
 def roll_back(
@@ -81,12 +84,23 @@ def roll_back(
     made = ledger.with_nonce(attempt.nonce)
     version = made.version if made else rollback_target(ledger, to_version)
     found = registry.version(model, version)
-    with tempfile.TemporaryDirectory(prefix="ifp-rollback-") as scratch:
-        fetch(registry, found, Path(scratch, "model"))
-    return _moved(
-        model,
-        record(registry, model, lambda now: plan_rollback(now, attempt, version, found.files_digest)),
-    )
+    return _move(registry, found, lambda now: plan_rollback(now, attempt, version, found.files_digest))
+
+
+def _move(registry: Registry, version: ModelVersion, plan: Callable[[Ledger], Event]) -> dict[str, Any]:
+    """Plan, so that a refusal costs no download; verify the files; record."""
+    ledger = read_ledger(registry, version.model)
+    if plan(ledger) not in ledger.events:  # a retry finds the event that it made: what moved then stays moved
+        with tempfile.TemporaryDirectory(prefix="ifp-move-") as scratch:
+            fetch(registry, version, Path(scratch, "model"))
+    event = record(registry, version.model, plan, ledger=ledger)
+    return {
+        "model": version.model,
+        "version": event.version,
+        "stage": event.target,
+        "replaced": event.replaced,
+        "event": event.number,
+    }
 
 
 def require_promotable(verdict: dict[str, Any], version: str) -> None:
@@ -103,13 +117,3 @@ def require_promotable(verdict: dict[str, Any], version: str) -> None:
         raise PromotionRefusedError(
             f"version {version} did not pass its gate: {verdict.get('verdict')} ({verdict.get('reason')})"
         )
-
-
-def _moved(model: str, event: Event) -> dict[str, Any]:
-    return {
-        "model": model,
-        "version": event.version,
-        "stage": event.target,
-        "replaced": event.replaced,
-        "event": event.number,
-    }

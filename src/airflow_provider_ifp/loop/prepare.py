@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.datasets import source_id
-from airflow_provider_ifp.adapters.environment import device_class, read_environment
+from airflow_provider_ifp.adapters.environment import device_class, named_environment, read_environment
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.manifest import manifest_digest
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.adapters.source_code import read_source_code
+from airflow_provider_ifp.adapters.source_code import copy_source_code, read_source_code
+from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.build import Build
 from airflow_provider_ifp.core.policy import require_training_keys
 from airflow_provider_ifp.core.windows import training_windows
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.source_code import SourceCode
+    from airflow_provider_ifp.adapters.sources import Connect, Source
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.policy_sections import TrainSection
     from airflow_provider_ifp.core.windows import Windows
@@ -53,26 +54,30 @@ class Prepared:
         policy: The model's policy.
         settings: Its `train` section.
         windows: Training window and holdout.
+        dataset: Where the rows come from.
         columns: What is read.
         params: The policy's, with the trigger form's laid over them.
         source: The entrypoint's code.
-        environment: Interpreter, distributions, digest.
+        environment: Interpreter, every distribution, digest.
+        required: Digest of what of it is in the build key: all, or what `train.environment` names.
         build: What determines the result.
     """
 
     policy: Policy
     settings: TrainSection
     windows: Windows
+    dataset: Source
     columns: Columns
     params: dict[str, Any]
     source: SourceCode
     environment: dict[str, Any]
+    required: str
 
     @cached_property
     def rows(self) -> Rows:
         """The rows; with `digest: manifest` they are read only if something is trained."""
         started = time.monotonic()
-        table = read_labelled(self.policy, self.windows.train, self.columns)
+        table = read_labelled(self.policy, self.dataset, self.windows.train, self.columns)
         return Rows(table, fingerprint_table(table).digest, round(time.monotonic() - started, 3))
 
     @cached_property
@@ -99,7 +104,7 @@ class Prepared:
             categorical=self.columns.categorical,
             params=self.params,
             seed=settings.seed,
-            environment=self.environment["digest"],
+            environment=self.required,
             device=device_class(),
             launcher=settings.launcher,
             processes=settings.processes,
@@ -108,12 +113,11 @@ class Prepared:
     def data_facts(self) -> dict[str, Any]:
         """The training data, as provenance records it."""
         data, table = self.policy.data, self.rows.table
-        uri, window = self.policy.resolve(str(data.source)), self.windows.train
+        window = self.windows.train
         times = pc.min_max(table[data.time_column]).as_py()
         return {
             "role": "training",
-            "uri": uri,
-            "source_id": source_id(uri, window, time_column=data.time_column),
+            **self.dataset.describe(window, str(data.time_column), self.columns.names),
             "content_digest": self.rows.content_digest,
             "manifest_digest": self.data_digest if data.digest == "manifest" else None,
             "rows": table.num_rows,
@@ -148,19 +152,22 @@ class Prepared:
             label=self.policy.data.label,
             positive=self.policy.data.positive,
             features=self.columns.features,
-            code={} if self.source.installed else self.source.files,
+            code={} if self.source.installed else copy_source_code(self.source, work / "code"),
             checkpoints=str(kept),
             output=str(work),
         )
 
 
-def prepare(policy: Policy, now: datetime, params: Mapping[str, Any]) -> Prepared:
+def prepare(
+    policy: Policy, now: datetime, params: Mapping[str, Any], connect: Connect | None = None
+) -> Prepared:
     """Find the code, the windows and the columns; no row is read yet.
 
     Args:
         policy: The model's policy.
         now: The time of the run, UTC; the windows end there.
         params: Laid over the policy's `train.params`.
+        connect: Gives the engine of a `data.source` by conn_id; None: by the environment.
 
     Raises:
         PolicyError: the policy lacks what training needs.
@@ -169,15 +176,19 @@ def prepare(policy: Policy, now: datetime, params: Mapping[str, Any]) -> Prepare
     """
     settings = require_training_keys(policy)
     source = read_source_code(located(policy, str(settings.entrypoint)))
-    data = policy.data
+    data, environment = policy.data, read_environment()
+    dataset = open_source(policy, connect)
+    required = named_environment(settings.environment) if settings.environment else environment
     return Prepared(
         policy=policy,
         settings=settings,
         windows=training_windows(now, data.train_window, data.holdout_window, data.label_delay),
-        columns=labelled_columns(policy),
+        dataset=dataset,
+        columns=labelled_columns(policy, dataset),
         params={**settings.params, **params},
         source=source,
-        environment=read_environment(),
+        environment=environment,
+        required=required["digest"],
     )
 
 

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.adapters.git import dirty_patch
 from airflow_provider_ifp.core.build import UNRECORDED, differences
 from airflow_provider_ifp.core.errors import RegistryError
 from airflow_provider_ifp.loop.check import PROFILE
 from airflow_provider_ifp.loop.claim import Patience, heartbeat, newest, take_turn
 from airflow_provider_ifp.loop.launch import launch
 from airflow_provider_ifp.loop.prepare import prepare
-from airflow_provider_ifp.training.provenance import FORMAT, code_facts, seed_facts, window_facts
+from airflow_provider_ifp.training.provenance import FORMAT, record_code, seed_facts, window_facts
 from airflow_provider_ifp.training.registration import PROVENANCE, Registration, register
 
 if TYPE_CHECKING:
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.launchers import Launcher
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.loop.prepare import Prepared
+    from airflow_provider_ifp.training.provenance import CodeRecord
     from airflow_provider_ifp.training.spec import Result, Spec
 
 log = logging.getLogger(__name__)
-
-PATCH = "ifp/dirty.patch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +49,7 @@ class Order:
         nonce: Names this try of the task: what it repeats, it does once.
         airflow: Dag id, run id, task, try, logical date; for provenance.
         patience: How long another run that trains the same is waited for.
+        connect: Gives the engine of a `data.source` by conn_id; None: by the environment.
     """
 
     policy: Policy
@@ -61,6 +61,7 @@ class Order:
     nonce: str
     airflow: Mapping[str, Any] = field(default_factory=dict)
     patience: Patience = field(default_factory=Patience)
+    connect: Connect | None = None
 
 
 def train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, Any
 
 
 def _train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, Any]:
-    prepared = prepare(order.policy, order.now, order.params)
+    prepared = prepare(order.policy, order.now, order.params, order.connect)
     key, model = prepared.build.key, order.policy.model
 
     def start_run() -> str:
@@ -146,25 +147,28 @@ def _train_anew(
     registry: Registry, order: Order, prepared: Prepared, launcher: Launcher, run_id: str
 ) -> ModelVersion:
     spec = prepared.spec(work=order.work, checkpoints=order.checkpoints)
+    code = record_code(prepared.source)
     registry.log_params(run_id, {key: str(value) for key, value in spec.params.items()})
     timeout = prepared.settings.timeout
     result = launch(launcher, spec, timeout=timeout, registry=registry, run_id=run_id)
     # Who was taken for dead may still come to its end: a build is registered once all the same.
     twin = newest(registry, spec.model, prepared.build.key) if _may_reuse(prepared) else None
-    made = twin or register(registry, _registration(order, prepared, spec, result, run_id))
+    made = twin or register(
+        registry, _registration(order, prepared, code=code, spec=spec, result=result, run_id=run_id)
+    )
     # What a retry would have gone on from is of no more use.
     shutil.rmtree(spec.checkpoints, ignore_errors=True)
     return made
 
 
-def _registration(order: Order, prepared: Prepared, spec: Spec, result: Result, run_id: str) -> Registration:
-    source = prepared.source
-    patch = None if source.installed else dirty_patch(source.root, source.files)
-    data = prepared.data_facts()
+def _registration(
+    order: Order, prepared: Prepared, *, code: CodeRecord, spec: Spec, result: Result, run_id: str
+) -> Registration:
+    limit = prepared.settings.timeout
     provenance = {
         "format": FORMAT,
-        "code": code_facts(source),
-        "data": [data],
+        "code": code.facts,
+        "data": [prepared.data_facts()],
         "holdout": {"window": window_facts(prepared.windows.holdout)},
         "params": {**spec.params, **result.params},
         "seed": spec.seed,
@@ -173,6 +177,7 @@ def _registration(order: Order, prepared: Prepared, spec: Spec, result: Result, 
             "params": spec.params,
             "launcher": prepared.settings.launcher,
             "processes": prepared.settings.processes,
+            "timeout_seconds": limit.total_seconds() if limit else None,
         },
         "environment": prepared.environment,
         "hardware": result.hardware,
@@ -185,15 +190,12 @@ def _registration(order: Order, prepared: Prepared, spec: Spec, result: Result, 
         "mlflow_run": run_id,
         "durations": {"read": prepared.rows.seconds, "train": result.seconds},
     }
-    files = {PROFILE: prepared.profile()}
-    if patch:
-        files[PATCH] = patch
     return Registration(
         model=order.policy.model,
         run_id=run_id,
         folder=Path(result.model_folder),
         provenance=provenance,
-        files=files,
+        files={PROFILE: prepared.profile(), **code.files},
         build_key=prepared.build.key,
         data_digest=prepared.data_digest,
         seed=str(spec.seed),

@@ -12,6 +12,7 @@ import numpy as np
 
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger, record
+from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.gates import judge
 from airflow_provider_ifp.core.metrics import Answers
@@ -29,12 +30,21 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.moves import Attempt
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.verdict import Verdict
 
 
-def validate(registry: Registry, policy: Policy, version: str, *, now: datetime, attempt: Attempt) -> Verdict:
+def validate(
+    registry: Registry,
+    policy: Policy,
+    version: str,
+    *,
+    now: datetime,
+    attempt: Attempt,
+    connect: Connect | None = None,
+) -> Verdict:
     """Judge a candidate, and record the verdict before anybody acts on it.
 
     Args:
@@ -43,6 +53,7 @@ def validate(registry: Registry, policy: Policy, version: str, *, now: datetime,
         version: The candidate.
         now: The time of the run, UTC; the holdout is the same for candidate and production.
         attempt: Who asks; its nonce makes a retry find the verdict's event again.
+        connect: Gives the engine of a `data.source` by conn_id; None: by the environment.
 
     Returns:
         The verdict; `ifp/validation.json` and `ifp/report.html` of the candidate's run hold it, and the
@@ -58,8 +69,9 @@ def validate(registry: Registry, policy: Policy, version: str, *, now: datetime,
     production = registry.version(policy.model, ledger.production) if ledger.production else None
     data = policy.data
     window = training_windows(now, data.train_window, data.holdout_window, data.label_delay).holdout
-    columns = labelled_columns(policy)
-    holdout = read_labelled(policy, window, columns)
+    dataset = open_source(policy, connect)
+    columns = labelled_columns(policy, dataset)
+    holdout = read_labelled(policy, dataset, window, columns)
     judged = [candidate, *([production] if production else [])]
     answers = score_versions(registry, judged, holdout, columns.features)
     rules = policy.validation
@@ -103,7 +115,7 @@ def score_versions(
         for version, folder in zip(distinct.values(), folders, strict=True):
             fetch(registry, version, folder)
         answered = score(folders, table.select(features), Path(scratch))
-    return {number: _answers(entry) for number, entry in zip(distinct, answered, strict=True)}
+    return {number: to_answers(entry) for number, entry in zip(distinct, answered, strict=True)}
 
 
 def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict, attempt: Attempt) -> None:
@@ -128,7 +140,8 @@ def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict
     )
 
 
-def _answers(table: pa.Table) -> Answers:
+def to_answers(table: pa.Table) -> Answers:
+    """A scorer's table as the arrays that metrics take."""
     return Answers(
         prediction=_values(table["prediction"]),
         score=_values(table["score"]) if "score" in table.column_names else None,

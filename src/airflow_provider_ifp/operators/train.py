@@ -10,11 +10,13 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_provider_ifp.core.errors import (
     DatasetError,
+    DatasetUnreachableError,
     EntrypointError,
     LossNotFiniteError,
     ModelError,
     PolicyError,
 )
+from airflow_provider_ifp.hooks.databases import connect, rendered
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
 from airflow_provider_ifp.hooks.run_facts import airflow_facts, attempt, cache_folder, run_time, to_policy
 
@@ -79,7 +81,7 @@ class TrainOperator(BaseOperator):
         registry = ModelRegistryHook(self.registry_conn_id).get_conn()
         self._launcher = LocalLauncher()
         order = Order(
-            policy=self._policy,
+            policy=rendered(self, self._policy, context),
             now=run_time(context, self.as_of),
             params={**(self.train_params or {}), **(context["params"].get("train_params") or {})},
             work=cache_folder() / "training" / uuid.uuid4().hex,
@@ -87,9 +89,12 @@ class TrainOperator(BaseOperator):
             owner=attempt(context).nonce,
             nonce=attempt(context, try_counts=True).nonce,
             airflow=airflow_facts(context),
+            connect=connect,
         )
         try:
             outcome = train(registry, order, self._launcher)
+        except DatasetUnreachableError:
+            raise
         except _NO_RETRY_HELPS as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
         if stop := reason_to_stop(registry, outcome):

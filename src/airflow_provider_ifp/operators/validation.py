@@ -8,6 +8,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError, PolicyError
+from airflow_provider_ifp.hooks.databases import connect, rendered
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
 from airflow_provider_ifp.hooks.run_facts import attempt, run_time, to_policy
 
@@ -63,7 +64,10 @@ class ValidationGateOperator(BaseOperator):
         registry = ModelRegistryHook(self.registry_conn_id).get_conn()
         version, now = str(self.version), run_time(context, self.as_of)
         try:
-            verdict = validate(registry, self._policy, version, now=now, attempt=attempt(context, version))
+            policy = rendered(self, self._policy, context)
+            verdict = validate(
+                registry, policy, version, now=now, attempt=attempt(context, version), connect=connect
+            )
         except (PolicyError, ModelError, DigestMismatchError) as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
         record = verdict.to_json()

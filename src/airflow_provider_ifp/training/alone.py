@@ -16,7 +16,7 @@ from airflow_provider_ifp.adapters.registry import Measurement
 from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.training.caller import calling_frame, find_model
 from airflow_provider_ifp.training.model_files import save_model
-from airflow_provider_ifp.training.provenance import FORMAT, loose_code_facts
+from airflow_provider_ifp.training.provenance import FORMAT, record_loose_code
 from airflow_provider_ifp.training.registration import Registration, register
 from airflow_provider_ifp.training.run import finite, training_device
 from airflow_provider_ifp.training.tags import parse_tags
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.training.provenance import CodeRecord
 
 
 @contextmanager
@@ -102,23 +103,25 @@ class LoneRun:
         with tempfile.TemporaryDirectory(prefix="ifp-register-") as scratch:
             folder = Path(scratch, "model")
             save_model(model, folder)
+            code = record_loose_code(Path.cwd())
             made = register(
                 self._registry,
                 Registration(
                     model=self.model_name,
                     run_id=self.run_id,
                     folder=folder,
-                    provenance=self._provenance(),
+                    provenance=self._provenance(code),
+                    files=code.files,
                     tags=parsed,
                     nonce=uuid.uuid4().hex,
                 ),
             )
         return made.version
 
-    def _provenance(self) -> dict[str, Any]:
+    def _provenance(self, code: CodeRecord) -> dict[str, Any]:
         return {
             "format": FORMAT,
-            "code": loose_code_facts(Path.cwd()),
+            "code": code.facts,
             "data": [],
             "params": self._params,
             "seed": None,

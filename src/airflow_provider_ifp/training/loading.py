@@ -55,7 +55,7 @@ def fetch(registry: Registry, version: ModelVersion, folder: Path) -> None:
         DigestMismatchError: they are not those that were registered.
     """
     registry.download(version.stored, folder)
-    require_whole(version, folder)
+    require_whole(version, folder, registry)
 
 
 def open_model(folder: Path) -> Any:

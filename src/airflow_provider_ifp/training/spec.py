@@ -35,6 +35,7 @@ class Spec:
         positive: The positive class of a binary label, or None for the contract's default.
         features: The columns that the model sees, in order; empty: all but the label.
         code: Source files of the entrypoint, path within the model's `code/` -> path here.
+        path: Folders in which modules are looked for before all others.
         checkpoints: Folder that outlives a retry.
         output: Folder for what training leaves.
     """
@@ -48,6 +49,7 @@ class Spec:
     positive: Any = None
     features: list[str] = field(default_factory=list)
     code: dict[str, str] = field(default_factory=dict)
+    path: list[str] = field(default_factory=list)
     checkpoints: str
     output: str
 

@@ -26,6 +26,7 @@ from airflow_provider_ifp.core.errors import (
     PreemptedError,
     TrainingError,
 )
+from airflow_provider_ifp.training.determinism import determinism_facts
 from airflow_provider_ifp.training.run import training_device
 from airflow_provider_ifp.training.spec import (
     EXIT_NOT_FINITE,
@@ -54,6 +55,7 @@ def main(arguments: list[str]) -> int:
     spec_path = Path(arguments[0])
     spec = Spec.read(spec_path)
     os.environ[SPEC_VARIABLE] = str(spec_path)
+    _search_first(spec.path)
     try:
         train(spec)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit too
@@ -85,6 +87,13 @@ def train(spec: Spec) -> Result:
             f"{spec.entrypoint} handed over no model: call run.log_model(model) or run.register(model)"
         )
     return _save(spec, run, seconds)
+
+
+def _search_first(folders: list[str]) -> None:
+    """Find modules there before anywhere else, in this process and in those that it starts."""
+    sys.path[:0] = folders
+    if folders:
+        os.environ["PYTHONPATH"] = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
 
 
 def load_entrypoint(entrypoint: str) -> Callable[[TrainingRun], Any] | None:
@@ -181,30 +190,11 @@ def _save(spec: Spec, run: TrainingRun, seconds: float) -> Result:
         params=run.logged_params,
         device=training_device(),
         hardware=read_hardware(),
-        determinism=_determinism(),
+        determinism=determinism_facts(),
         seconds=round(seconds, 3),
     )
     result.write(Path(spec.output))
     return result
-
-
-def _determinism() -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        "python_hash_seed": os.environ.get("PYTHONHASHSEED"),
-        "omp_num_threads": os.environ.get("OMP_NUM_THREADS"),
-        "cublas_workspace_config": os.environ.get("CUBLAS_WORKSPACE_CONFIG"),
-        "world_size": int(os.environ.get("WORLD_SIZE", "1")),
-    }
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        facts |= {
-            "torch_threads": torch.get_num_threads(),
-            "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-            "matmul_precision": torch.get_float32_matmul_precision(),
-            "cuda": torch.version.cuda,
-            "cudnn": torch.backends.cudnn.version() if torch.cuda.is_available() else None,
-        }
-    return facts
 
 
 if __name__ == "__main__":

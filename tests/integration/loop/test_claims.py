@@ -1,4 +1,4 @@
-"""Of several runs with one build at once, one trains: on a real MLflow server, in processes that are killed."""
+"""Of several runs with one build at once, one trains: on a real MLflow server too, and killed."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -102,15 +103,13 @@ def test_a_heartbeat_changes_until_the_block_ends(memory_registry, model):
 @pytest.mark.server
 def test_a_training_that_is_killed_is_taken_over_by_the_run_that_waits(loop, server_registry, model):
     """Two whole trainings of one build, each in a process of its own; the first is killed while it trains."""
-    first, second = (trainer(loop, server_registry.uri, model, number) for number in (1, 2))
-    with first:
+    with trainer(loop, server_registry.uri, model, 1) as first:
         wait_until(lambda: list(loop.home.glob("checkpoints-1/*/*/napping")))
-        with second:
-            time.sleep(1)
-            assert second.poll() is None
-            assert len(server_registry.entries(model, TRAINING)) == 1
+        os.kill(first.pid, signal.SIGSTOP)  # so that it cannot come to its end before the second looks
+        with trainer(loop, server_registry.uri, model, 2) as second:
+            wait_until(lambda: "waiting for what it registers" in (loop.home / "log-2").read_text())
             os.kill(first.pid, signal.SIGKILL)
-            out, _ = second.communicate(timeout=120)
+            out, _ = second.communicate(timeout=200)
     outcome = json.loads(out)
     assert (outcome["version"], outcome["reused"]) == ("1", False)
     assert len(server_registry.entries(model, TRAINING)) == 2
@@ -119,9 +118,9 @@ def test_a_training_that_is_killed_is_taken_over_by_the_run_that_waits(loop, ser
 
 @pytest.mark.server
 def test_two_trainings_of_one_build_at_once_train_once(loop, server_registry, model):
-    first, second = (trainer(loop, server_registry.uri, model, number) for number in (1, 2))
-    with first, second:
-        outcomes = [json.loads(one.communicate(timeout=120)[0]) for one in (first, second)]
+    uri = server_registry.uri
+    with trainer(loop, uri, model, 1) as first, trainer(loop, uri, model, 2) as second:
+        outcomes = [json.loads(one.communicate(timeout=200)[0]) for one in (first, second)]
     assert sorted(outcome["reused"] for outcome in outcomes) == [False, True]
     assert len({outcome["version"] for outcome in outcomes}) == 1
     assert len(server_registry.versions(model)) == 1
@@ -135,17 +134,25 @@ def test_a_failed_training_lets_the_next_run_try(loop):
     assert len(loop.registry.entries(loop.model, TRAINING)) == 2
 
 
+@contextmanager
 def trainer(loop, uri, model, number):
-    """A process that trains the model and prints the outcome."""
+    """A process that trains the model and prints the outcome; its log goes to a file."""
     script = Path(__file__).with_name("train_once.py")
-    return subprocess.Popen(
-        [sys.executable, str(script), uri, str(loop.home), model, str(number)],
-        stdout=subprocess.PIPE,
-        env={**os.environ, "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"},
-    )
+    with (loop.home / f"log-{number}").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(script), uri, str(loop.home), model, str(number)],
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"},
+        )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=120):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

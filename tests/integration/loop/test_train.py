@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pytest
 
 from airflow_provider_ifp.core.digest import digest_json
+from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.profile import Profile
 from airflow_provider_ifp.loop.move import roll_back
 from airflow_provider_ifp.loop.prepare import prepare
@@ -247,3 +248,18 @@ def test_a_reused_version_that_was_rolled_back_stops_the_run(loop, reused):
     roll_back(loop.registry, "demand", attempt=loop.attempt(by="person"))
     assert reason_to_stop(loop.registry, reused).endswith("version 2, which was rolled back")
     assert reason_to_stop(loop.registry, reused | {"version": "1"}).endswith("in production already")
+
+
+def test_with_a_named_environment_only_those_distributions_are_in_the_key_and_all_are_on_record(loop):
+    every, named = key(loop), key(loop, policy=loop.policy(train={"environment": ["numpy"]}))
+    assert named != every
+    outcome = loop.train(policy=loop.policy(train={"environment": ["numpy"]}))
+    assert outcome["build_key"] == named
+    listed = stored_json(loop, outcome, "ifp/provenance.json")["environment"]["distributions"]
+    assert "pandas" in listed
+
+
+def test_a_named_distribution_that_is_not_installed_is_an_error_with_the_nearest_name(loop):
+    with pytest.raises(PolicyError, match=r"train\.environment: 'numpi' is not installed.*'numpy'"):
+        loop.train(policy=loop.policy(train={"environment": ["numpi"]}))
+    loop.require_untouched()

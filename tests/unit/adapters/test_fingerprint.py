@@ -272,6 +272,49 @@ def test_the_definition_carried_out_in_plain_python_gives_the_same_digest(rows):
     assert digest(table) == plain_digest(rows)
 
 
+SHAPE = st.tuples(st.integers(0, 3000), st.sampled_from("aé\0"))
+
+
+@given(st.lists(st.none() | SHAPE, min_size=1, max_size=30))
+@settings(deadline=None, max_examples=50)
+def test_texts_of_any_lengths_side_by_side_give_the_digest_of_the_definition(shapes):
+    rows = [
+        {"n": place, "s": None if shape is None else f"{place}{shape[1] * shape[0]}"}
+        for place, shape in enumerate(shapes)
+    ]
+    table = pa.Table.from_pylist(rows, pa.schema({"n": pa.int64(), "s": pa.string()}))
+    assert digest(table) == plain_digest(rows)
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(0, 20), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=50)
+def test_texts_that_repeat_often_seldom_or_never_have_one_digest_however_encoded(rows, distinct, size, rng):
+    texts = [f"{rng.randrange(distinct)}{'x' * size}" if rng.random() < 0.9 else None for _ in range(rows)]
+    column = pa.array(texts, pa.string())
+    encoded = [column.dictionary_encode(), column.cast(pa.large_string()), column.cast(pa.string_view())]
+    assert {digest(pa.table({"a": other})) for other in encoded} == {of(texts, pa.string())}
+
+
+def test_what_lies_under_a_null_does_not_count():
+    """Arrow lets a missing value keep bytes of its own in the buffer."""
+    buffers = [pa.array([True, False, True]).buffers()[1], pa.array([0, 1, 9], pa.int32()).buffers()[1]]
+    offsets = pa.array([0, 1, 9, 10], pa.int32()).buffers()[1]
+    texts = pa.StringArray.from_buffers(3, offsets, pa.py_buffer(b"ahidden!!b"), buffers[0])
+    assert digest(pa.table({"a": texts})) == of(["a", None, "b"])
+    numbers = pa.Array.from_buffers(pa.int32(), 3, buffers)
+    assert digest(pa.table({"a": numbers})) == of([0, None, 9])
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.integers(-(2**31), 2**31 - 1))
+@settings(deadline=None)
+def test_a_wider_type_of_the_same_number_changes_nothing_and_the_next_number_does(x, n):
+    narrow = pa.table({"x": pa.array([x], pa.float32()), "n": pa.array([n], pa.int32())})
+    wide = pa.table({"x": pa.array([x], pa.float64()), "n": pa.array([n], pa.int64())})
+    assert digest(narrow) == digest(wide)
+    assert digest(wide.set_column(0, "x", pa.array([np.nextafter(x, np.inf)]))) != digest(wide)
+    assert digest(wide.set_column(1, "n", pa.array([n + 1]))) != digest(wide)
+
+
 def test_the_digest_on_record_stays():
     table = pa.table({"a": pa.array([1, None, -3]), "b": ["x", "", "a text of more than eight bytes"]})
     assert digest(table) == "sha256:f7e5e4f9f08fe03f50a1dd6001ab2694543602f73d07f499919f26ad07a7a071"

@@ -109,6 +109,72 @@ def test_whoever_is_overtaken_too_often_gives_up_and_says_so(registry):
     assert "mine" not in {event.nonce for event in read_ledger(registry, MODEL).events}
 
 
+class Watched(MemoryRegistry):
+    """Counts how often the ledger is read, and lets another writer act before the aliases are looked at."""
+
+    reads = 0
+    meanwhile = None
+
+    def entries(self, model, journal):
+        self.reads += 1
+        return super().entries(model, journal)
+
+    def aliases(self, model):
+        act, self.meanwhile = self.meanwhile, None
+        if act:
+            act()
+        return super().aliases(model)
+
+
+@pytest.fixture
+def watched():
+    made = Watched()
+    yield made
+    made.close()
+
+
+def test_a_ledger_just_read_is_read_no_second_time_by_who_writes_and_sets_the_aliases(watched):
+    record(watched, MODEL, to("1"))
+    ledger, watched.reads = read_ledger(watched, MODEL), 0
+    record(watched, MODEL, to("2"), ledger=ledger)
+    assert watched.reads == 0
+    assert watched.aliases(MODEL) == {"production": "2"}
+
+
+def test_who_decided_on_a_ledger_that_has_grown_since_decides_again(registry):
+    old = read_ledger(registry, MODEL)
+    record(registry, MODEL, to("1"))
+    event = record(registry, MODEL, to("2"), ledger=old)
+    assert (event.number, event.replaced) == (2, "1")
+    assert registry.aliases(MODEL) == {"production": "2"}
+
+
+@pytest.mark.parametrize("theirs", [to("3"), to("2", "shadow"), judgement("theirs")])
+def test_another_writer_who_goes_on_before_our_aliases_are_set_is_no_alarm_and_keeps_the_last_word(
+    watched, caplog, theirs
+):
+    record(watched, MODEL, to("1"))
+
+    def meanwhile():
+        record(watched, MODEL, theirs)
+        caplog.clear()  # two moves before their eyes is more than one crash explains: they may warn
+
+    watched.meanwhile = meanwhile
+    with caplog.at_level(logging.WARNING):
+        record(watched, MODEL, to("2", "staging"))
+    assert watched.aliases(MODEL) == read_ledger(watched, MODEL).stages
+    assert not caplog.records
+
+
+def test_another_writers_move_back_to_what_stood_before_ours_keeps_the_last_word(watched, caplog):
+    record(watched, MODEL, to("1"))
+    watched.meanwhile = lambda: record(watched, MODEL, to("1", nonce="back again"))
+    with caplog.at_level(logging.WARNING):
+        record(watched, MODEL, to("2"))
+    assert watched.aliases(MODEL) == {"production": "1"}
+    assert not caplog.records
+
+
 def test_of_eight_writers_at_once_each_gets_a_number_of_its_own(registry):
     start, made = Barrier(8), []
 

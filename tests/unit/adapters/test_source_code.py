@@ -1,10 +1,11 @@
 """Which files an entrypoint consists of, found without running any of them."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
-from airflow_provider_ifp.adapters.source_code import read_source_code
+from airflow_provider_ifp.adapters.source_code import copy_source_code, read_source_code
 from airflow_provider_ifp.core.errors import EntrypointError
 
 
@@ -127,3 +128,25 @@ def test_a_package_is_found_in_the_folders_given_and_not_where_this_process_woul
     assert code.digest != read_source_code("mine_c:train").digest
     with pytest.raises(EntrypointError, match="no module 'mine_c' can be found"):
         read_source_code("mine_c:train", [str(elsewhere)])
+
+
+def test_the_copy_has_the_files_as_they_were_digested(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text("import near\n")
+    (tmp_path / "near.py").write_text("x = 1\n")
+    source = read_source_code(str(script))
+    copies = copy_source_code(source, tmp_path / "copy")
+    assert {name: Path(path).read_text() for name, path in copies.items()} == {
+        "near.py": "x = 1\n",
+        "train.py": "import near\n",
+    }
+
+
+@pytest.mark.parametrize("edit", [lambda path: path.write_text("x = 2\n"), lambda path: path.unlink()])
+def test_code_that_was_changed_since_it_was_digested_is_not_taken(tmp_path, edit):
+    script = tmp_path / "train.py"
+    script.write_text("x = 1\n")
+    source = read_source_code(str(script))
+    edit(script)
+    with pytest.raises(EntrypointError, match=r"was (changed|removed) just now; run it again"):
+        copy_source_code(source, tmp_path / "copy")

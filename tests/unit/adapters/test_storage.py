@@ -89,3 +89,9 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
         seen.append(target.read_bytes() in contents)
     assert len(seen) > 1
     assert all(seen)
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated():
+    with pytest.raises(DatasetError, match=r"^s3://\.\.\.@bucket/sales: a password has no place") as refused:
+        resolve_uri("s3://AKIA:topsecret@bucket/sales")
+    assert "topsecret" not in str(refused.value)

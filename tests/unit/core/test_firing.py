@@ -18,7 +18,7 @@ def ledger(**stages):
     """A ledger where a person put these versions there, the one in staging or shadow after it was judged."""
     events = Ledger("flight-time")
     for target, version in stages.items():
-        who = Attempt(actor="ada", time="t", nonce=target, by="person", reason="set up")
+        who = Attempt(actor="ada", time="2013-06-01T00:00:00Z", nonce=target, by="person", reason="set up")
         events = Ledger(
             "flight-time",
             (*events.events, plan_promotion(events, who, Promotion(version=version, target=target))),
@@ -29,7 +29,7 @@ def ledger(**stages):
 def judged(events, version, verdict):
     event = plan_judgement(
         events,
-        Attempt(actor="a", time="t", nonce=f"judge {version} {verdict}"),
+        Attempt(actor="a", time="2013-06-01T00:00:00Z", nonce=f"judge {version} {verdict}"),
         version=version,
         verdict=verdict,
         promotes=verdict == "pass",

@@ -1,10 +1,12 @@
 """The stage machine by example: who may move what, and how a refusal reads."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from airflow_provider_ifp.core.chain import verify_chain
+from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import PromotionRefusedError, RegistryError
 from airflow_provider_ifp.core.lifecycle import REASON_LIMIT, Event, Ledger
 from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_judgement, plan_promotion, plan_rollback
@@ -184,6 +186,13 @@ def test_an_event_is_stored_under_the_contracts_names_and_read_back():
         Event.from_json({**record, "colour": "red"})
     with pytest.raises(RegistryError, match=r"not of this form: .*'nonce'"):
         Event.from_json({key: value for key, value in record.items() if key != "nonce"})
+
+
+def test_an_events_digest_is_that_of_its_stored_form():
+    for made in judged(in_production("1"), "2", "fail").events:
+        event = replace(made, reason="Zürich, 株価 ↑, 'quoted' \\ and\nlines")
+        assert event.digest == digest_json(event.to_json())
+        assert json.loads(event.text) == event.to_json()
 
 
 def test_a_ledger_that_was_changed_or_has_a_gap_is_no_ledger():

@@ -62,7 +62,7 @@ class Books:
 
 def planned(ledger, move, nonce):
     kind, version, *rest = move
-    who = Attempt(actor="a", time="t", nonce=nonce, reason="judged or rolled back")
+    who = Attempt(actor="a", time="2013-06-01T00:00:00Z", nonce=nonce, reason="judged or rolled back")
     if kind == "judge":
         verdict, promotes = ("fail", True) if rest[0] == "waived" else (rest[0], rest[0] == "pass")
         return plan_judgement(
@@ -71,7 +71,7 @@ def planned(ledger, move, nonce):
     if kind == "roll back":
         return plan_rollback(ledger, who, version)
     target, _, by, reason, override = rest
-    who = Attempt(actor="a", time="t", nonce=nonce, by=by, reason=reason)
+    who = Attempt(actor="a", time="2013-06-01T00:00:00Z", nonce=nonce, by=by, reason=reason)
     change = Promotion(version=version, target=target, expected=expectation(ledger, move), override=override)
     return plan_promotion(ledger, who, change)
 

@@ -9,6 +9,7 @@ from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, ModelError, RegistryError
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.registration import (
+    FILES,
     Registration,
     content_digest,
     files_digest,
@@ -90,6 +91,7 @@ def test_the_version_comes_last_after_all_that_it_refers_to(registry, saved):
     assert registry.calls == [
         "store_model",
         "put_file ifp/profile.json",
+        "put_file ifp/files.json",
         "put_file ifp/provenance.json",
         "create_version",
     ]
@@ -219,18 +221,52 @@ def described_otherwise(folder):
     (folder / "MLmodel").write_text((folder / "MLmodel").read_text().replace("ifp.training", "evil.training"))
 
 
-@pytest.mark.parametrize("harm", [changed, removed, added, renamed, described_otherwise])
-def test_files_that_were_touched_in_the_store_are_found_before_anything_is_opened(
-    registry, saved, tmp_path, harm
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (changed, "file data/model.pkl was changed"),
+        (removed, "file data/model.pkl was removed"),
+        (added, "file data/sitecustomize.py was added"),
+        (renamed, "file data/model.pickle was added, file data/model.pkl was removed"),
+        (described_otherwise, "file MLmodel was changed"),
+    ],
+)
+def test_files_that_were_touched_in_the_store_are_named_before_anything_is_opened(
+    registry, saved, tmp_path, harm, told
 ):
     made = register(registry, registration(saved()))
     harm(tmp_path.joinpath(made.stored.uri))
     with pytest.raises(DigestMismatchError) as caught:
         fetch(registry, made, tmp_path / "got")
     said = str(caught.value)
-    assert said.startswith("flight-time version 1: the stored files are not those that were registered")
+    assert said.startswith(
+        f"flight-time version 1: the stored files are not those that were registered: {told} (expected"
+    )
     assert made.files_digest in said
     assert made.stored.uri in said
+
+
+@pytest.mark.parametrize("manifest", [None, b"", b"[]", b"{", b'{"MLmodel": "0"}', b'{"../x": "0"}'])
+def test_without_the_manifest_that_was_registered_no_file_is_named(registry, saved, tmp_path, manifest):
+    made = register(registry, registration(saved()))
+    if manifest is None:
+        registry._files.pop((made.run_id, FILES))
+    else:
+        registry.put_file(made.run_id, FILES, manifest)
+    fetch(registry, made, tmp_path / "whole")
+    changed(tmp_path.joinpath(made.stored.uri))
+    with pytest.raises(DigestMismatchError, match=r"not those that were registered \(expected sha256:"):
+        fetch(registry, made, tmp_path / "got")
+
+
+@pytest.mark.parametrize(
+    "text", [b"a: [", b"\xff\xfe\x00", b"just words", b""], ids=["yaml", "bytes", "text", "empty"]
+)
+def test_an_mlmodel_that_is_none_has_no_content_digest(saved, text):
+    folder = saved()
+    (folder / "MLmodel").write_bytes(text)
+    with pytest.raises(ModelError, match="its MLmodel"):
+        content_digest(folder)
 
 
 def test_a_link_in_place_of_a_file_is_refused(registry, saved, tmp_path):

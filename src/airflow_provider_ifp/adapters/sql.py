@@ -1,0 +1,258 @@
+"""Datasets in a database: the rows of a table or a query in a window of time, as an Arrow table.
+
+The query of a policy becomes a subquery, and columns and window are pushed down around it:
+
+    SELECT ts, price, revenue FROM (<query>) AS ifp_rows WHERE ts >= :window_start AND ts < :window_end
+
+The bounds are bound parameters. Rows are streamed in chunks, in a transaction that is read-only where the
+database has such, and come back sorted: the same rows train the same model, whatever order the database
+gave them in. What a driver or a database says against it is one `DatasetError`, without password.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import warnings
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from airflow_provider_ifp.adapters.datasets import require_columns
+from airflow_provider_ifp.adapters.scanning import window_filter
+from airflow_provider_ifp.adapters.sql_statements import (
+    near_as_text,
+    rows_of,
+    select_columns,
+    select_span,
+    split_table,
+    within,
+)
+from airflow_provider_ifp.adapters.sql_types import (
+    NAIVE_TIMES,
+    UNKNOWN,
+    UTC_TIMES,
+    declared_type,
+    described_type,
+    to_array,
+    type_of_values,
+)
+from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.core.windows import Window
+
+_CHUNK = 20_000
+_SAMPLE = 1_000
+_SHOWN = 200
+_SECRET = re.compile("passw|passphrase|secret|token|key", re.IGNORECASE)
+
+
+class DatabaseSource:
+    """The rows of a table or a query.
+
+    Args:
+        conn_id: Names the connection.
+        connect: Gives the connection's engine.
+        table: A table's name, `schema.table` where need be; or
+        query: one statement that gives rows.
+    """
+
+    def __init__(
+        self, conn_id: str, connect: Connect, *, table: str | None = None, query: str | None = None
+    ) -> None:
+        self.conn_id = conn_id
+        self._connect = connect
+        self._table = table
+        self._query = None if query is None else query.strip().rstrip(";").rstrip()
+        self._what = f"table {table}" if query is None else f"query {self._query}"
+        self._rows = rows_of(table, self._query)
+
+    @property
+    def name(self) -> str:
+        """Connection and table or query, on one line."""
+        line = " ".join(self._what.split())
+        return f"{self.conn_id}: {line if len(line) <= _SHOWN else line[:_SHOWN] + '...'}"
+
+    def schema(self) -> pa.Schema:
+        """Names and types: by the driver's description, else the table's declaration, else by values."""
+        return self._schema
+
+    def partitions(self) -> list[str]:
+        """None: a database has no folders."""
+        return []
+
+    def read(self, window: Window, time_column: str, columns: Sequence[str]) -> pa.Table:
+        """The window's rows; see the module."""
+        statement = self._select(window, time_column, columns)
+        kinds = self._kinds(time_column, columns)
+        batches: list[pa.RecordBatch] = []
+        with self._connected() as connection:
+            result = connection.execution_options(yield_per=_CHUNK).execute(statement)
+            for rows in result.partitions():
+                arrays = [
+                    to_array(values, kind, name, self.name)
+                    for values, (name, kind) in zip(zip(*rows, strict=True), kinds.items(), strict=True)
+                ]
+                batches.append(pa.RecordBatch.from_arrays(arrays, names=list(kinds)))
+        table = pa.Table.from_batches(batches, schema=pa.schema(kinds))
+        # What the database compared, perhaps in whole seconds, is compared once more to the microsecond.
+        table = table.filter(window_filter(time_column, UTC_TIMES, window))
+        if table.num_rows == 0:
+            raise DatasetError(f"{self.name}: no row in the window {window}; {self._span(time_column)}")
+        order = [time_column, *(name for name in kinds if name != time_column and kinds[name] != UNKNOWN)]
+        return table.sort_by([(name, "ascending") for name in order]).select(list(columns))
+
+    def describe(self, window: Window, time_column: str, columns: Sequence[str]) -> dict[str, Any]:
+        """Connection, table or query, and the statement as it runs, with its parameters."""
+        compiled = self._select(window, time_column, columns).compile(dialect=self._engine.dialect)
+        return {
+            "source_id": f"{self.conn_id}: {self._what} {window}",
+            "conn_id": self.conn_id,
+            "table": self._table,
+            "query": self._query,
+            "dialect": self._engine.dialect.name,
+            "statement": str(compiled),
+            "parameters": {name: str(value) for name, value in compiled.params.items()},
+        }
+
+    @cached_property
+    def _engine(self) -> sa.Engine:
+        return self._connect(self.conn_id)
+
+    @cached_property
+    def _schema(self) -> pa.Schema:
+        with self._connected() as connection:
+            result = self._probe(connection)
+            names = list(result.keys())
+            described = result.cursor.description if result.cursor else [(name, None) for name in names]
+            kinds = {
+                name: described_type(entry[1], self._engine.dialect.name)
+                for name, entry in zip(names, described, strict=True)
+            }
+            result.close()
+            if len(kinds) < len(names):
+                twice = sorted({name for name in names if names.count(name) > 1})
+                raise DatasetError(
+                    f"{self.name}: columns named twice: {', '.join(twice)}; rename one of each"
+                )
+            if None in kinds.values() and self._table:
+                declared = self._declared()
+                kinds = {name: kind or declared.get(name) for name, kind in kinds.items()}
+            untold = [name for name, kind in kinds.items() if kind is None]
+            if untold:
+                kinds |= self._sampled(connection, untold)
+        return pa.schema(kinds)
+
+    def _declared(self) -> dict[str, pa.DataType | None]:
+        """What the table's columns are declared as, as far as the dialect can say."""
+        schema, name = split_table(str(self._table))
+        with warnings.catch_warnings(), suppress(sa.exc.SQLAlchemyError):
+            warnings.simplefilter("ignore", sa.exc.SAWarning)  # of types that SQLAlchemy does not know
+            found = sa.inspect(self._engine).get_columns(name, schema)
+            return {column["name"]: declared_type(column["type"]) for column in found}
+        return {}
+
+    def _sampled(self, connection: sa.Connection, names: Sequence[str]) -> dict[str, pa.DataType]:
+        rows = connection.execute(select_columns(self._rows, names).limit(_SAMPLE)).all()
+        values: Sequence[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [() for _ in names]
+        return {name: type_of_values(found) for name, found in zip(names, values, strict=True)}
+
+    def _probe(self, connection: sa.Connection) -> sa.CursorResult[Any]:
+        """Ask for no row: what comes back says the columns."""
+        try:
+            return connection.execute(sa.select(sa.text("*")).select_from(self._rows).limit(0))
+        except sa.exc.DBAPIError:
+            if self._table:
+                self._require_table()
+            raise
+
+    def _require_table(self) -> None:
+        schema, name = split_table(str(self._table))
+        tables: list[str] = []
+        with suppress(sa.exc.SQLAlchemyError):
+            inspector = sa.inspect(self._engine)
+            tables = sorted({*inspector.get_table_names(schema), *inspector.get_view_names(schema)})
+        if not tables or name in tables:
+            return
+        near = difflib.get_close_matches(name, tables, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        more = f" and {len(tables) - 20} more" if len(tables) > 20 else ""  # noqa: PLR2004 - as many as one reads
+        raise DatasetError(
+            f"{self.name}: no table or view {name!r}{hint} There are: {', '.join(tables[:20])}{more}"
+        )
+
+    def _kinds(self, time_column: str, columns: Sequence[str]) -> dict[str, pa.DataType]:
+        """The columns read and their types; the time column, which a filter needs, always among them."""
+        require_columns(self._schema, [time_column, *columns], self.name)
+        kinds = {name: self._schema.field(name).type for name in dict.fromkeys([*columns, time_column])}
+        found = kinds[time_column]
+        text = self._is_sqlite and (pa.types.is_string(found) or found == UNKNOWN)
+        if not text and not pa.types.is_timestamp(found):
+            raise DatasetError(
+                f"{self.name}: time column {time_column!r} is {found}, expected a timestamp; name another "
+                f"column, or give data.source a query with CAST({time_column} AS TIMESTAMP)"
+            )
+        return kinds | {time_column: UTC_TIMES}
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
+    def _select(self, window: Window, time_column: str, columns: Sequence[str]) -> sa.Select[Any]:
+        kinds = self._kinds(time_column, columns)
+        zoned = self._schema.field(time_column).type != NAIVE_TIMES
+        condition = (
+            near_as_text(window, time_column) if self._is_sqlite else within(window, time_column, zoned=zoned)
+        )
+        return select_columns(self._rows, kinds).where(condition)
+
+    def _span(self, time_column: str) -> str:
+        with self._connected() as connection:
+            row = connection.execute(select_span(self._rows, time_column, as_text=self._is_sqlite)).one()
+        earliest, latest = to_array(list(row), UTC_TIMES, time_column, self.name).to_pylist()
+        if earliest is None:
+            return f"the dataset has no row with a {time_column!r} at all"
+        return (
+            f"the data spans {earliest:%Y-%m-%dT%H:%MZ} to {latest:%Y-%m-%dT%H:%MZ}; "
+            "choose another window or add the missing data"
+        )
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """One connection, closed at the end; what goes wrong is told without the password."""
+        engine = self._engine
+        try:
+            with engine.connect() as connection:
+                connection.execution_options(postgresql_readonly=True)
+                try:
+                    yield connection
+                except (sa.exc.SQLAlchemyError, ValueError, OverflowError) as error:
+                    if getattr(error, "connection_invalidated", False):
+                        raise
+                    raise DatasetError(f"{self.name}: {self._reason(error)}; check the statement") from None
+        except (sa.exc.SQLAlchemyError, ImportError) as error:
+            raise DatasetUnreachableError(
+                f"{self.name}: the database does not answer: {self._reason(error)}; check the connection "
+                f"{self.conn_id}"
+            ) from None
+        finally:
+            engine.dispose()
+
+    def _reason(self, error: Exception) -> str:
+        """A driver's words on one line, without the secrets of the connection."""
+        said = getattr(error, "orig", None) or error
+        lines = [line.strip() for line in str(said).splitlines() if line.strip(" ^")]
+        line = " ".join(lines) or type(said).__name__
+        url = self._engine.url
+        secrets = [url.password, *(value for name, value in url.query.items() if _SECRET.search(name))]
+        for secret in secrets:
+            if secret:
+                line = line.replace(str(secret), "***")
+        return line

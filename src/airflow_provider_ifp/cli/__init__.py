@@ -1,0 +1,59 @@
+"""The command `ifp`. Exit codes: 0 done, 1 the answer is no, 2 wrong use or input."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from airflow_provider_ifp import __version__
+from airflow_provider_ifp.cli import audit, data, demo, moves, policy, reproduce, versions
+from airflow_provider_ifp.cli.output import NO, WRONG, tell, warnings_told
+from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, PolicyError, PromotionRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow_provider_ifp.cli.options import Command
+
+_INTERRUPTED = 130
+_COMMANDS = (policy, data, versions, audit, moves, reproduce, demo)
+"""Each module adds its commands, in the order in which `ifp --help` shows them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    command: Command = options.command
+    _quieten_mlflow()
+    try:
+        with warnings_told():
+            return command(options)
+    except PolicyError as error:
+        tell(str(error))  # it begins with file:line:column, where editors look for it
+        return WRONG
+    except (PromotionRefusedError, DigestMismatchError) as error:
+        tell(f"ifp: {error}")
+        return NO
+    except IfpError as error:
+        tell(f"ifp: {error}")
+        return WRONG
+    except KeyboardInterrupt:
+        tell("ifp: stopped")
+        return _INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ifp", description="The ML loop on Airflow and MLflow.")
+    parser.add_argument("--version", action="version", version=f"ifp {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in _COMMANDS:
+        module.add_commands(commands)
+    return parser
+
+
+def _quieten_mlflow() -> None:
+    """Keep MLflow's addresses of runs off standard output, which is for results; no progress bars either."""
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
