@@ -13,7 +13,7 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help venv demo test unit lint test-gpu fuzz clean
+.PHONY: help venv demo test unit lint test-gpu fuzz bench-digest bench-registry clean
 help:
 	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 5 minutes)"
 	@echo "make test      everything that Python packages alone can run (under 15 minutes)"
@@ -21,6 +21,7 @@ help:
 	@echo "make lint      ruff, mypy, and the schemas of workflows and docker-compose.yaml"
 	@echo "make test-gpu  what needs an NVIDIA GPU"
 	@echo "make fuzz      kill -9 at every call to MLflow, writers and servers (hours; FUZZ_KILLS=60: a quarter of one)"
+	@echo "make bench-digest, make bench-registry   the figures of benchmarks/README.md (minutes)"
 
 venv: $(READY)
 $(READY): pyproject.toml constraints.txt
@@ -45,6 +46,15 @@ FUZZ_KILLS ?= 600
 fuzz: $(READY)
 	IFP_FUZZ_KILLS=$(FUZZ_KILLS) $(BIN)/python -m pytest tests/fault $(PYTEST_ARGS)
 
+# The digests that ours is compared with have an environment of their own.
+bench-digest: $(READY)
+	$(PYTHON) -m venv .venv-bench
+	$(BIN)/uv pip install --quiet --python .venv-bench/bin/python -c constraints.txt -e . polars==2.1.0 duckdb==2.0.1
+	.venv-bench/bin/python benchmarks/digest.py $(BENCH_ARGS)
+
+bench-registry: $(READY)
+	MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT=true $(BIN)/python benchmarks/registry_size.py $(BENCH_ARGS)
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,4 +63,4 @@ lint: $(READY)
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

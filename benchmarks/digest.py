@@ -26,6 +26,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from airflow_provider_ifp.adapters.datasets import open_dataset
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_batches, fingerprint_table
 from airflow_provider_ifp.adapters.scanning import scan_batches
@@ -64,9 +65,8 @@ def batch(rows: int, seed: int) -> pa.Table:
 def unique_texts(rng: np.random.Generator, rows: int) -> pa.Array:
     """Identifiers of 32 hex digits, none of which repeats."""
     digits = rng.bytes(16 * rows).hex().encode()
-    return pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(32), rows, [None, pa.py_buffer(digits)]
-    ).cast(pa.binary()).cast(pa.string())  # fmt: skip
+    fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), rows, [None, pa.py_buffer(digits)])
+    return fixed.cast(pa.binary()).cast(pa.string())
 
 
 def write(path: Path, rows: int) -> None:
@@ -168,11 +168,10 @@ def speed(repeats: int) -> None:
     print(f"{'':<20}{'CPU s, median':>14}{'min':>8}{'wall, median':>14}{'million rows a CPU-second':>28}")
     for name, times in spent.items():
         cpu, wall = zip(*times, strict=True)
-        rate = ROWS / statistics.median(cpu) / 1e6
-        print(
-            f"{name:<20}{statistics.median(cpu):>14.3f}{min(cpu):>8.3f}{statistics.median(wall):>14.3f}{rate:>28.2f}"
-        )
-    print(f"sha256 alone: of the finished file ({file.size / 1e6:.0f} MB), which another writer writes otherwise")
+        middle = statistics.median(cpu)
+        shown = f"{middle:>14.3f}{min(cpu):>8.3f}{statistics.median(wall):>14.3f}{ROWS / middle / 1e6:>28.2f}"
+        print(f"{name:<20}{shown}")
+    print(f"sha256 alone: of the finished file, {file.size / 1e6:.0f} MB")
 
 
 def _timed(act: Callable[[], object]) -> tuple[float, float]:
@@ -216,10 +215,8 @@ def digest_file(path: Path) -> None:
     cpu, wall = time.process_time(), time.perf_counter()
     batches = scan_batches(dataset, columns=dataset.schema.names, where=str(path), frugal=True)
     fingerprint_batches(batches, dataset.schema)
-    print(
-        f"{time.process_time() - cpu:.2f} CPU s, {time.perf_counter() - wall:.2f} s wall, peak {_peak_mb():.0f} MB "
-        f"resident ({before:.0f} MB before)"
-    )
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    print(f"{cpu:.2f} CPU s, {wall:.2f} s wall, peak {_peak_mb():.0f} MB resident ({before:.0f} MB before)")
 
 
 def _peak_mb() -> float:
@@ -240,7 +237,7 @@ def worst(rows: int) -> None:
         parts = [make(min(rows - start, 1_000_000)) for start in range(0, rows, 1_000_000)]
         table = pa.table({"text": pa.chunked_array(parts)})
         cpu, _ = _timed(lambda table=table: fingerprint_table(table))
-        print(f"{what:<22}{cpu:>8.2f} CPU s{rows / cpu / 1e6:>8.1f} million a CPU-second, 30 to 32 bytes each")
+        print(f"{what:<22}{cpu:>8.2f} CPU s{rows / cpu / 1e6:>8.1f} million a CPU-second, ~30 bytes each")
 
 
 def main() -> None:

@@ -21,6 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
+from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
+
 from airflow_provider_ifp.adapters.ledger import record, resolve
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.core.moves import plan_judgement
@@ -29,9 +33,6 @@ from airflow_provider_ifp.demo.stack import launch_mlflow, wait_for_mlflow
 from airflow_provider_ifp.loop.audit import audit
 from airflow_provider_ifp.loop.move import promote
 from filled_registry import add_version, attempt, begin, fill
-from mlflow import MlflowClient
-from mlflow.store.artifact.artifact_repo import ArtifactRepository
-from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,9 @@ class Recorder:
         for name in dir(MlflowClient):
             if not name.startswith("_") and callable(getattr(MlflowClient, name)):
                 setattr(MlflowClient, name, self._timed(name, getattr(MlflowClient, name)))
-        ArtifactRepository.download_artifacts = self._timed("download_artifacts", ArtifactRepository.download_artifacts)
+        ArtifactRepository.download_artifacts = self._timed(
+            "download_artifacts", ArtifactRepository.download_artifacts
+        )
         for name in ("list_artifacts", "log_artifact"):
             setattr(HttpArtifactRepository, name, self._timed(name, getattr(HttpArtifactRepository, name)))
 
@@ -162,8 +165,9 @@ def main() -> None:
         )
         seen = audit(sides["full"].registry, MODEL, quick=True)
         print(
-            f"full: {seen.versions:,} versions, {seen.events:,} events, {len(seen.findings)} findings, filled in "
-            f"{time.perf_counter() - started:.0f} s; empty: 2 versions, 2 events; {arguments.repeats} repeats"
+            f"full: {seen.versions:,} versions, {seen.events:,} events, {len(seen.findings)} findings, "
+            f"filled in {time.perf_counter() - started:.0f} s; empty: 2 versions, 2 events; "
+            f"{arguments.repeats} repeats"
         )
         report(measure(sides, arguments.repeats))
 
@@ -204,12 +208,13 @@ def _cpu(processes: list[psutil.Process]) -> float:
 
 def report(costs: dict[tuple[str, str], Cost]) -> None:
     """Print what each operation costs and how it grows, and MLflow's calls under it."""
-    print("\nwall: the operation; MLflow: its calls under it; own CPU: what this process spends outside of them")
+    print("\nwall: the operation; MLflow: its calls under it; own CPU: of this process, outside of them")
     print(f"{'median ms':<16}{'':>5}{'wall':>9}{'MLflow':>9}{'own CPU':>9}{'server CPU':>12}{'wall min':>10}")
     for operation in OPERATIONS:
         few, many = (costs[operation, side] for side in SIDES)
         for side, cost in zip(SIDES, (few, many), strict=True):
-            shown = f"{_ms(cost.wall):>9.1f}{_ms(cost.mlflow):>9.1f}{_ms(cost.cpu):>9.1f}{_ms(cost.server_cpu):>12.1f}"
+            spent = (cost.wall, cost.mlflow, cost.cpu, cost.server_cpu)
+            shown = "".join(f"{_ms(of):>{width}.1f}" for of, width in zip(spent, (9, 9, 9, 12), strict=True))
             print(f"{operation if cost is few else '':<15}{side:>6}{shown}{min(cost.wall) * 1e3:>10.1f}")
         steepest = max(many.calls, key=lambda call: _growth(few, many, call))
         ours = _ms(many.wall) / _ms(few.wall)

@@ -121,9 +121,7 @@ def replay(job: Job, event: Event, before: Ledger) -> Event:
     if event.action == "judge":
         return _judgement(before, job, attempt)
     if event.action == "roll_back":
-        # The last good version is chosen before its files are verified; another writer may have moved
-        # production meanwhile, and it is put back all the same.
-        return plan_rollback(before, attempt, job.version or event.version, event.files_digest)
+        return plan_rollback(before, attempt, job.version, event.files_digest)
     against = event.reason.removeprefix("judged against ")
     change = Promotion(
         version=str(job.version),

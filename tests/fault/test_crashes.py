@@ -9,11 +9,7 @@ from tests.fault.points import read_trace
 from tests.fault.storm import Begin, Storm
 
 pytestmark = pytest.mark.timeout(600 + 10 * KILLS)
-PLACES = [
-    pytest.param("sqlite_server", marks=pytest.mark.server),
-    pytest.param("postgres_server", marks=pytest.mark.server),
-    "sqlite_file",
-]
+SERVERS = [pytest.param(name, marks=pytest.mark.server) for name in ("sqlite_server", "postgres_server")]
 KINDS = ("register", "promote", "roll_back")
 IN_FLIGHT = 0.1
 """Seconds in which a server has done what a client asked before it was killed."""
@@ -35,7 +31,7 @@ def points_of():
     return points
 
 
-@pytest.mark.parametrize("attacked", PLACES, indirect=True)
+@pytest.mark.parametrize("attacked", [*SERVERS, "sqlite_file"], indirect=True)
 def test_a_job_killed_at_any_call_leaves_nothing_half_done_and_a_rerun_finishes_it(
     attacked, attack, points_of, tmp_path
 ):
@@ -64,12 +60,12 @@ def test_a_job_killed_at_any_call_leaves_nothing_half_done_and_a_rerun_finishes_
     assert attack.figures.faults == {}, f"seed {attack.seed}"
 
 
-@pytest.mark.parametrize("attacked", PLACES, indirect=True)
+@pytest.mark.parametrize("attacked", SERVERS, indirect=True)
 def test_six_writers_lose_nothing_while_they_and_their_server_are_killed(attacked, attack, tmp_path):
     place, mlflow = attacked
     storm = Storm(place, Begin(place), attack.choice)
     model, jobs = storm.begin.steady, storm.begin.jobs
-    attack.figures.server_kills = 1 + attack.kills // 50 if mlflow else 0
+    attack.figures.server_kills = 1 + attack.kills // 50
     parts = attack.figures.server_kills + 1
     for part in range(1, parts + 1):
         while storm.killed < attack.kills * part / parts:

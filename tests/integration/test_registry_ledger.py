@@ -233,9 +233,9 @@ def test_an_alias_that_was_moved_by_hand_is_put_back_and_named(registry, model, 
         project(registry, model)
     assert registry.aliases(model) == {"production": "1", "staging": "2"}
     assert warnings_of_ours(caplog) == [
-        f"{model}: alias staging was moved by hand to nothing; the ledger says 2, and it is put back",
-        f"{model}: alias shadow was moved by hand to 3; the ledger says nothing, and it is put back",
-        f"{model}: alias production was moved by hand to 3; the ledger says 1, and it is put back",
+        f"{model}: alias staging was at nothing, not 2: moved by hand, or left by a killed writer; put back",
+        f"{model}: alias shadow was at 3, not nothing: moved by hand, or left by a killed writer; put back",
+        f"{model}: alias production was at 3, not 1: moved by hand, or left by a killed writer; put back",
     ]
 
 

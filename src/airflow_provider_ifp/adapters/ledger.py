@@ -83,7 +83,7 @@ def record(
 
 
 def project(registry: Registry, model: str, ledger: Ledger | None = None) -> Ledger:
-    """Make the aliases say what the ledger says; an alias moved by hand is named in the log and put back.
+    """Make the aliases say what the ledger says; an alias that says otherwise is named in the log.
 
     Args:
         registry: Where the ledger is.
@@ -127,7 +127,7 @@ def _warn_of_moves_by_hand(ledger: Ledger, held: Mapping[Stage, str]) -> None:
     for stage in STAGES:
         if held.get(stage) != ledger.stages.get(stage):
             log.warning(
-                "%s: alias %s was moved by hand to %s; the ledger says %s, and it is put back",
+                "%s: alias %s was at %s, not %s: moved by hand, or left by a killed writer; put back",
                 ledger.model, stage, held.get(stage, "nothing"), ledger.stages.get(stage, "nothing"),
             )  # fmt: skip
 

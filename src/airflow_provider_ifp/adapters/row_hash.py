@@ -44,16 +44,16 @@ def hash_cells(column: pa.Array, kind: str, seeds: Lanes) -> Lanes:
         # Decimals become text one by one in Python, so each distinct value only once.
         if kind == "decimal" or _repeats(column):
             column = pc.dictionary_encode(column)
-    if pa.types.is_dictionary(column.type):
-        distinct = (
-            _hash_values(column.dictionary, kind, seeds) if len(column.dictionary) else _null_cell(seeds)
-        )
-        column = column.indices
-        places = column.fill_null(0).to_numpy(zero_copy_only=False)
-        cells = (distinct[0][places], distinct[1][places])
-    else:
-        cells = _hash_values(column, kind, seeds)
-    return _with_nulls(cells, column, seeds)
+    if not pa.types.is_dictionary(column.type):
+        return _hash_values(column, kind, seeds)
+    # A missing value's cell comes last, where all indices of missing values are sent.
+    last = len(column.dictionary)
+    distinct = _null_cell(seeds)
+    if last:
+        hashed = _hash_values(column.dictionary, kind, seeds)
+        distinct = np.append(hashed[0], distinct[0]), np.append(hashed[1], distinct[1])
+    places = column.indices.cast(pa.int64()).fill_null(last).to_numpy()
+    return distinct[0].take(places), distinct[1].take(places)
 
 
 def _repeats(texts: pa.Array) -> bool:

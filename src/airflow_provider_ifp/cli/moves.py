@@ -12,7 +12,7 @@ from airflow_provider_ifp.cli.options import add_json, add_registry, open_regist
 from airflow_provider_ifp.cli.output import DONE, say, say_json
 from airflow_provider_ifp.core.errors import IfpError
 from airflow_provider_ifp.core.lifecycle import STAGES
-from airflow_provider_ifp.core.moves import Attempt, Unchecked
+from airflow_provider_ifp.core.moves import UNCHECKED, Attempt, Unchecked
 
 if TYPE_CHECKING:
     import argparse
@@ -99,7 +99,7 @@ def _login_name() -> str:
 
 def _expected(text: str | None) -> str | Unchecked | None:
     if text is None:
-        return Unchecked()
+        return UNCHECKED
     return None if text.lower() == "none" else text
 
 

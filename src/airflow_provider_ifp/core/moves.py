@@ -6,7 +6,7 @@ adapter writes it under its number, once, and plans again if another writer came
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_ifp.core.errors import PromotionRefusedError
@@ -32,6 +32,9 @@ class Unchecked:
     """No precondition on what production is now."""
 
 
+UNCHECKED = Unchecked()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promotion:
     """Move `version` to `target`, provided that production is still `expected`.
@@ -40,14 +43,14 @@ class Promotion:
         version: The version to move.
         target: The stage to enter.
         expected: The version in production when the candidate was judged (None: there was none), or
-            `Unchecked()` when a person moves it regardless.
+            `UNCHECKED` when a person moves it regardless.
         override: The name of who overrides a failed gate, or None.
         files_digest: Digest of the version's stored files.
     """
 
     version: str
     target: Stage
-    expected: str | Unchecked | None = field(default_factory=Unchecked)
+    expected: str | Unchecked | None = UNCHECKED
     override: str | None = None
     files_digest: str | None = None
 
@@ -165,7 +168,12 @@ def _changed(attempt: Attempt, expected: str | None, production: str | None) -> 
 
 
 def plan_rollback(
-    ledger: Ledger, attempt: Attempt, to_version: str | None = None, files_digest: str | None = None
+    ledger: Ledger,
+    attempt: Attempt,
+    to_version: str | None = None,
+    files_digest: str | None = None,
+    *,
+    expected: str | Unchecked | None = UNCHECKED,
 ) -> Event:
     """The event that puts an earlier production version back.
 
@@ -174,13 +182,20 @@ def plan_rollback(
         attempt: Who, when, why.
         to_version: The version to put back; None: the last good one.
         files_digest: Digest of that version's stored files.
+        expected: The production version that is to be rolled back, or `UNCHECKED` where the version to put
+            back was named, whatever answers now.
 
     Raises:
-        PromotionRefusedError: nothing is in production, there is no earlier good version, or the version
-            named never was in production.
+        PromotionRefusedError: nothing is in production, there is no earlier good version, the version named
+            never was in production, or production is not what is to be rolled back.
     """
     if made := ledger.with_nonce(attempt.nonce):
         return made
+    if not isinstance(expected, Unchecked) and expected != ledger.production:
+        raise PromotionRefusedError(
+            f"{ledger.model}: {_production(expected)} was to be rolled back, but there is now "
+            f"{_production(ledger.production)}; look again, and roll back again if it is worse too"
+        )
     version = rollback_target(ledger, to_version)
     return chain(
         ledger,

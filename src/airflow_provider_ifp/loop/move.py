@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ifp.adapters.ledger import read_ledger, record
 from airflow_provider_ifp.core.errors import PromotionRefusedError
 from airflow_provider_ifp.core.moves import (
+    UNCHECKED,
     Promotion,
     Unchecked,
     plan_promotion,
@@ -35,7 +36,7 @@ def promote(
     target: Stage,
     *,
     attempt: Attempt,
-    expected: str | Unchecked | None = Unchecked(),  # noqa: B008 - a frozen value without fields
+    expected: str | Unchecked | None = UNCHECKED,
     override: str | None = None,
 ) -> dict[str, Any]:
     """Move a version to a stage, after its stored files were verified.
@@ -83,8 +84,14 @@ def roll_back(
     ledger = read_ledger(registry, model)
     made = ledger.with_nonce(attempt.nonce)
     version = made.version if made else rollback_target(ledger, to_version)
+    # Which version is the last good one depends on what is taken out: chosen for one, not put for another.
+    expected = ledger.production if to_version is None else UNCHECKED
     found = registry.version(model, version)
-    return _move(registry, found, lambda now: plan_rollback(now, attempt, version, found.files_digest))
+    return _move(
+        registry,
+        found,
+        lambda now: plan_rollback(now, attempt, version, found.files_digest, expected=expected),
+    )
 
 
 def _move(registry: Registry, version: ModelVersion, plan: Callable[[Ledger], Event]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from airflow_provider_ifp.core.errors import DigestMismatchError, PromotionRefusedError, VersionNotFoundError
 from airflow_provider_ifp.core.lifecycle import STAGES
-from airflow_provider_ifp.core.moves import Unchecked
+from airflow_provider_ifp.core.moves import UNCHECKED
 from airflow_provider_ifp.hooks.assets import announce, announced
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
 from airflow_provider_ifp.hooks.run_facts import attempt
@@ -93,7 +93,7 @@ class PromoteOperator(BaseOperator):
                 version,
                 self.to,
                 attempt=attempt(context, version, self.to, by=by, reason=reason),
-                expected=Unchecked() if self.verdict is None else self.verdict["compared_to"],
+                expected=UNCHECKED if self.verdict is None else self.verdict["compared_to"],
                 override=self.override or None,
             )
         except _REFUSED as error:

@@ -194,3 +194,35 @@ def test_a_rollback_that_is_tried_again_makes_one_event(loop, versions):
     task = loop.attempt(by="person", nonce="the rollback task of one run")
     assert back(loop, attempt=task) == back(loop, attempt=task)
     assert len(loop.ledger.events) == 4
+
+
+def meanwhile(loop, monkeypatch, job):
+    """Let another writer come in while the files to move are verified."""
+    download = loop.registry.download
+
+    def slow(stored, folder):
+        monkeypatch.undo()
+        job()
+        download(stored, folder)
+
+    monkeypatch.setattr(loop.registry, "download", slow)
+
+
+def test_a_rollback_chosen_for_one_production_is_not_made_of_another(loop, versions, monkeypatch):
+    for version in ("1", "2"):
+        loop.put(version)
+    meanwhile(loop, monkeypatch, lambda: loop.put("3"))
+    with pytest.raises(
+        PromotionRefusedError,
+        match="production version 2 was to be rolled back, but there is now production version 3; look again",
+    ):
+        back(loop)
+    assert loop.registry.aliases("demand") == {"production": "3"}
+    assert back(loop)["version"] == "2"
+
+
+def test_a_rollback_to_a_named_version_is_made_whatever_answers_now(loop, versions, monkeypatch):
+    for version in ("1", "2"):
+        loop.put(version)
+    meanwhile(loop, monkeypatch, lambda: loop.put("3"))
+    assert back(loop, to_version="1")["replaced"] == "3"
