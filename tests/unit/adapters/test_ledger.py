@@ -243,7 +243,10 @@ def test_an_alias_moved_by_hand_is_named_in_the_log_and_put_back(registry, caplo
         project(registry, MODEL)
     assert registry.aliases(MODEL) == {"production": "2"}
     [told_by] = caplog.messages
-    expected = f"flight-time: alias production was at {told}, not 2: moved by hand, or left by a killed writer; put back"
+    expected = (
+        f"flight-time: alias production was at {told}, not 2: moved by hand, or left by a killed writer; "
+        "put back"
+    )
     assert told_by == expected
 
 
