@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+BECAUSE = "ifp.trained_because"
+"""Tag of a training run: what changed since the version before, or why that was not asked."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
@@ -68,7 +71,7 @@ def train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, Any
     """Train and register one version, or find the one that the same build gave before.
 
     Returns:
-        The `train` task's XCom: model, version, run_id, content_digest, build_key, reused; and `why`.
+        The `train` task's XCom: model, version, run_id, content_digest, build_key, reused.
 
     Raises:
         DatasetError: the training window is missing, empty, or lacks a column.
@@ -101,8 +104,9 @@ def _train(registry: Registry, order: Order, launcher: Launcher) -> dict[str, An
     with _ending(registry, turn), heartbeat(registry, turn, order.patience.beat):
         why = what_changed(registry, prepared)
         log.info("%s: training anew: %s", model, why)
+        registry.tag_run(turn, BECAUSE, why)
         made = _train_anew(registry, order, prepared, launcher, turn)
-    return _outcome(made, reused=False, why=why) if made.run_id == turn else _reused(made)
+    return _outcome(made, reused=False) if made.run_id == turn else _reused(made)
 
 
 def _may_reuse(prepared: Prepared) -> bool:
@@ -221,12 +225,11 @@ def reason_to_stop(registry: Registry, outcome: Mapping[str, Any]) -> str | None
 
 
 def _reused(version: ModelVersion) -> dict[str, Any]:
-    why = f"version {version.version} has the same build key; nothing is trained"
-    log.info("%s: %s", version.model, why)
-    return _outcome(version, reused=True, why=why)
+    log.info("%s: version %s has the same build key; nothing is trained", version.model, version.version)
+    return _outcome(version, reused=True)
 
 
-def _outcome(version: ModelVersion, *, reused: bool, why: str) -> dict[str, Any]:
+def _outcome(version: ModelVersion, *, reused: bool) -> dict[str, Any]:
     return {
         "model": version.model,
         "version": version.version,
@@ -234,5 +237,4 @@ def _outcome(version: ModelVersion, *, reused: bool, why: str) -> dict[str, Any]
         "content_digest": version.content_digest,
         "build_key": version.build_key,
         "reused": reused,
-        "why": why,
     }

@@ -27,6 +27,9 @@ from airflow_provider_ifp.loop.validate import validate
 from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.registration import Registration, register
 
+# Scripts that trainers run; they import their neighbours.
+collect_ignore = ["entrypoint_wobbly.py", "wobble.py"]
+
 FEATURES = ["x", "z", "region"]
 HOUR = timedelta(hours=1)
 NOW = datetime(2024, 2, 1, tzinfo=UTC)

@@ -16,6 +16,16 @@ from airflow_provider_ifp.adapters.registry import TRAINING
 from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.loop.claim import HEARTBEAT, Patience, heartbeat, newest, take_turn
 
+
+@pytest.fixture(
+    params=["memory_registry", pytest.param("server_registry", marks=pytest.mark.server)],
+    ids=["memory", "server"],
+)
+def registry(request):
+    """Two will do: what claims are made of holds on each registry by the suite of `test_registry_*`."""
+    return request.getfixturevalue(request.param)
+
+
 PATIENCE = Patience(look=0.05, beat=0.1, dead=0.6)
 KEY = "sha256:" + "5" * 64
 

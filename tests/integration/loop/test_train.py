@@ -1,6 +1,7 @@
 """Training as the loop does it: a real trainer's process, and a version only of what came out whole."""
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,7 +14,7 @@ from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.profile import Profile
 from airflow_provider_ifp.loop.move import roll_back
 from airflow_provider_ifp.loop.prepare import prepare
-from airflow_provider_ifp.loop.train import reason_to_stop
+from airflow_provider_ifp.loop.train import BECAUSE, reason_to_stop
 from airflow_provider_ifp.training.loading import fetch, open_model
 
 HOLDOUT = datetime(2024, 1, 27, tzinfo=UTC)
@@ -41,7 +42,6 @@ def test_the_outcome_is_the_xcom_of_the_contract(trained):
         "content_digest": version.content_digest,
         "build_key": version.build_key,
         "reused": False,
-        "why": "it is the model's first version",
     }
     assert json.loads(json.dumps(outcome)) == outcome
 
@@ -117,7 +117,8 @@ def test_no_work_is_left_and_no_checkpoints(trained):
     assert list((loop.home / "checkpoints" / "demand").iterdir()) == []
 
 
-def test_the_same_build_key_trains_nothing_and_gives_the_registered_version(trained):
+def test_the_same_build_key_trains_nothing_and_gives_the_registered_version(trained, caplog):
+    caplog.set_level(logging.INFO)
     loop, outcome, _ = trained
 
     class Unused:
@@ -130,8 +131,8 @@ def test_the_same_build_key_trains_nothing_and_gives_the_registered_version(trai
         again = loop.train(params={"depth": 3}, nonce="second attempt")
     finally:
         loop.launcher = launcher
-    why = "version 1 has the same build key; nothing is trained"
-    assert again == {**outcome, "reused": True, "why": why}
+    assert again == {**outcome, "reused": True}
+    assert "demand: version 1 has the same build key; nothing is trained" in caplog.messages
     assert len(loop.statuses) == runs
     assert not (loop.home / "work").exists()
 
@@ -200,7 +201,7 @@ def test_with_a_manifest_a_version_says_both_digests_and_is_reused(loop):
 def test_a_training_says_what_changed_since_the_version_before(loop):
     loop.train()
     again = loop.train(policy=loop.policy(data={"train_window": "10d"}), params={"depth": 4})
-    assert again["why"] == (
+    assert loop.registry.runs[again["run_id"]][BECAUSE] == (
         "since version 1: data_digest differs: 2,400 rows -> 1,200 rows; params.depth differs: none -> 4"
     )
 
@@ -209,7 +210,7 @@ def test_without_reuse_the_same_build_is_trained_again_and_its_files_are_stored_
     policy = loop.policy(train={"reuse": False})
     first, second = loop.train(policy=policy), loop.train(policy=policy)
     assert (first["version"], second["version"], second["reused"]) == ("1", "2", False)
-    assert second["why"] == "train.reuse is false"
+    assert loop.registry.runs[second["run_id"]][BECAUSE] == "train.reuse is false"
     assert second["content_digest"] == first["content_digest"]
     assert len(loop.registry.stored_models("demand")) == 1
 
