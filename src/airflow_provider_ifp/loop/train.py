@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.adapters.git import dirty_patch
+from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.core.build import UNRECORDED, differences
 from airflow_provider_ifp.core.errors import RegistryError
 from airflow_provider_ifp.loop.check import PROFILE

@@ -24,9 +24,7 @@ def started(registry, model):
 
 
 def turn(registry, model, owner):
-    return take_turn(
-        registry, model, KEY, owner=owner, start_run=started(registry, model), patience=PATIENCE
-    )
+    return take_turn(registry, model, KEY, owner=owner, start_run=started(registry, model), patience=PATIENCE)
 
 
 def claims(registry, model):
