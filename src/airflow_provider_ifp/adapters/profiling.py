@@ -1,50 +1,33 @@
-"""Arrow tables and batches, profiled and counted.
+"""Profile a reference window out of Arrow's columns.
 
-What is a number and what a category is decided once, when the reference window is profiled; a current window
-must have the same kind of values, or its PSI would compare unlike things.
-
-| Arrow type | by default | written as |
-| --- | --- | --- |
-| integer, float, decimal | number | float64 (integers beyond 2^53 lose their last digits) |
-| timestamp, date | number | seconds since 1970, UTC |
-| string, bool | category | the text; `true`, `false` |
-| dictionary | category | its values: numbers as text, 3 and 3.0 alike |
+What is a number, what a category and what a list is decided here, once (the table in `adapters/columns.py`).
+Exact quantiles need a column's values at once; the columns are taken one after the other.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import (
-    CategoricalProfile,
-    Feature,
-    Profile,
-    ValueType,
-    count_categories,
-    count_numbers,
-    no_rows,
-    profile_categories,
-    profile_numbers,
+from airflow_provider_ifp.adapters.columns import (
+    distinct,
+    lists,
+    named_column,
+    numbers,
+    text_of,
+    value_type,
 )
-from airflow_provider_ifp.core.psi import Counts
+from airflow_provider_ifp.core.errors import DatasetError
+from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.reference import profile_categories, profile_lists, profile_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
-_PLURAL: Final = {"text": "text", "boolean": "booleans", "number": "numbers", "time": "timestamps or dates"}
-_SECONDS: Final = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
-_DAY: Final = 86_400.0
-# Made from bytes, since pa.scalar and every other conversion of Python values imports pandas first (1.4 s).
-_NAN: Final = pa.Array.from_buffers(pa.float64(), 1, [None, pa.py_buffer(np.array([np.nan]).tobytes())])[0]
+    from airflow_provider_ifp.adapters.columns import Column
+    from airflow_provider_ifp.core.profile import Feature
 
 
 def profile_table(
@@ -61,8 +44,7 @@ def profile_table(
 
     Raises:
         DatasetError: No rows, no features, a column that is not there or that has no profile, text that is
-        not
-            among the categories.
+            not among the categories, lists of several lengths.
 
     >>> table = pa.table({"price": [1.5, 2.5, None], "region": ["north", "south", "north"]})
     >>> [type(feature).__name__ for feature in profile_table(table, ["price", "region"]).features]
@@ -74,148 +56,72 @@ def profile_table(
         raise DatasetError(
             f"reference window: found {found}, expected at least one of each; widen the window"
         )
-    _require_among(features, categorical or ())
+    require_among(features, categorical or ())
     profiled = tuple(
-        _profile_column(name, _column(table.schema, table, name), categorical) for name in features
+        profile_column(name, named_column(table.schema, table, name), categorical) for name in features
     )
     return Profile(profiled, rows=table.num_rows)
 
 
-def count_batches(profile: Profile, batches: Iterable[pa.RecordBatch]) -> dict[str, Counts]:
-    """Count a current window on the bins of its reference, batch by batch.
-
-    Args:
-        profile: The reference's profile.
-        batches: The window's rows; one batch is in memory at a time. Columns besides the features are
-        ignored.
-
-    Returns:
-        Counts by feature; of zero rows when there are no batches.
+def profile_column(name: str, column: Column, categorical: Sequence[str] | None) -> Feature:
+    """Profile one column.
 
     Raises:
-        DatasetError: A feature's column is not there, or its values are of another kind than the reference's.
+        DatasetError: It has no profile, or is text that is not among the categories.
     """
-    totals = {feature.name: no_rows(feature) for feature in profile.features}
-    for batch in batches:
-        for feature in profile.features:
-            column = _column(batch.schema, batch, feature.name)
-            totals[feature.name] += _count_column(feature, column)
-    return totals
-
-
-def _profile_column(
-    name: str, column: pa.Array | pa.ChunkedArray, categorical: Sequence[str] | None
-) -> Feature:
-    values = _values(column.type)
-    if values is None:
-        kinds = "numbers, timestamps, dates, text or booleans"
-        raise DatasetError(
-            f"column {name!r}: expected {kinds}, found {column.type}; cast it, or leave it out"
-        )
-    by_type = pa.types.is_dictionary(column.type) or values in ("text", "boolean")
-    if by_type if categorical is None else name in categorical:
-        counts, missing = _categories(column)
+    kind = kind_of(name, column.type, categorical)
+    values = value_type(column.type)
+    if kind == "list":
+        return profile_lists(name, lists(column, None, name))
+    if kind == "category" and values is not None and values != "list":
+        counts, missing = count_texts(column)
         return profile_categories(name, counts, missing, values)
+    return profile_numbers(name, numbers(column), "time" if values == "time" else "number")
+
+
+def kind_of(
+    name: str, of: pa.DataType, categorical: Sequence[str] | None
+) -> Literal["number", "category", "list"]:
+    """Decide what a column is.
+
+    Raises:
+        DatasetError: It has no profile, or is text that is not among the categories.
+    """
+    values = value_type(of)
+    if values is None:
+        kinds = "numbers, timestamps, dates, text, booleans or lists of numbers"
+        raise DatasetError(f"column {name!r}: expected {kinds}, found {of}; cast it, or leave it out")
+    by_type = pa.types.is_dictionary(of) or values in ("text", "boolean")
+    if by_type if categorical is None else name in categorical:
+        if values == "list":
+            raise DatasetError(f"column {name!r}: expected categories, found {of}; take it off that list")
+        return "category"
     if values == "text":
         raise DatasetError(
             f"column {name!r}: expected numbers, since it is not among the categorical columns "
-            f"({', '.join(categorical or ()) or 'none'}), found {column.type}; name it there"
+            f"({', '.join(categorical or ()) or 'none'}), found {of}; name it there"
         )
-    return profile_numbers(name, _numbers(column), "time" if values == "time" else "number")
+    return "list" if values == "list" else "number"
 
 
-def _count_column(feature: Feature, column: pa.Array) -> Counts:
-    if pa.types.is_null(column.type):
-        # A batch in which nobody filled the column has no type, but it has rows.
-        return Counts(no_rows(feature).bins, missing=len(column))
-    values = _values(column.type)
-    if isinstance(feature, CategoricalProfile):
-        if values != feature.value_type:
-            raise _changed(feature.name, _PLURAL[feature.value_type], column.type)
-        counts, missing = _categories(column)
-        return count_categories(feature, counts, missing)
-    # Booleans that are no categories are the numbers 0 and 1.
-    if {"boolean": "number"}.get(str(values), values) != feature.value_type:
-        raise _changed(feature.name, _PLURAL[feature.value_type], column.type)
-    return count_numbers(feature, _numbers(column))
-
-
-def _values(of: pa.DataType) -> ValueType | None:
-    """Say what kind of values a column has; None for those without a profile (lists, structs, binary ...)."""
-    if pa.types.is_dictionary(of):
-        return _values(of.value_type)
-    if pa.types.is_boolean(of):
-        return "boolean"
-    if pa.types.is_integer(of) or pa.types.is_floating(of) or pa.types.is_decimal(of):
-        return "number"
-    if pa.types.is_timestamp(of) or pa.types.is_date(of):
-        return "time"
-    if pa.types.is_string(of) or pa.types.is_large_string(of) or pa.types.is_string_view(of):
-        return "text"
-    return None
-
-
-def _numbers(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float64]:
-    """Return float64 values, shape (rows,), NaN where there is none."""
-    if isinstance(column, pa.ChunkedArray):
-        return np.concatenate([_numbers(chunk) for chunk in column.chunks])
-    if pa.types.is_dictionary(column.type):
-        return _numbers(column.dictionary_decode())
-    unit = 1.0
-    if pa.types.is_timestamp(column.type):
-        column, unit = column.cast(pa.int64()), _SECONDS[column.type.unit]
-    elif pa.types.is_date(column.type):
-        column, unit = column.cast(pa.date32()).cast(pa.int32()), 1 / _DAY
-    elif pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    floats = pc.fill_null(column.cast(pa.float64(), safe=False), _NAN)
-    # DLPack hands the buffer over as it is; Array.to_numpy would import pandas first.
-    values = np.asarray(np.from_dlpack(floats), dtype=np.float64)
-    return values if unit == 1 else values / unit
-
-
-def _categories(column: pa.Array | pa.ChunkedArray) -> tuple[dict[str, int], int]:
-    """Return the rows of each value by its text, and the rows without one."""
+def count_texts(column: Column) -> tuple[Counter[str], int]:
+    """Return the rows of each value by its name, and the rows without one."""
     counts: Counter[str] = Counter()
     missing = 0
-    counted = pc.value_counts(column)
-    for value, rows in zip(
-        counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True
-    ):
-        if value is None or value != value:  # noqa: PLR0124 - NaN alone differs from itself
-            missing += rows
-        else:
-            counts[_text(value)] += rows
-    return dict(counts), missing
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        values, rows, absent = distinct(chunk)
+        missing += absent
+        for value, count in zip(values.to_pylist(), rows.tolist(), strict=True):
+            counts[text_of(value)] += count
+    return counts, missing
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # Integers turn into floats wherever a null comes in: 3 and 3.0 are one category.
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return f"{value.normalize():f}" if isinstance(value, Decimal) else str(value)
+def require_among(features: Sequence[str], categorical: Sequence[str]) -> None:
+    """Refuse features named twice, and categories that are no features.
 
-
-def _column(schema: pa.Schema, data: pa.Table | pa.RecordBatch, name: str) -> pa.Array | pa.ChunkedArray:
-    places = schema.get_all_field_indices(name)
-    if not places:
-        there = ", ".join(schema.names) or "none"
-        raise DatasetError(
-            f"there is no column {name!r}; the columns are: {there}; correct the features, or the dataset"
-        )
-    if len(places) > 1:
-        raise DatasetError(f"{len(places)} columns are called {name!r}; expected one; rename the others")
-    return data.column(places[0])
-
-
-def _gather(batches: Iterable[pa.RecordBatch]) -> pa.Table:
-    held = list(batches)
-    return pa.Table.from_batches(held) if held else pa.table({})
-
-
-def _require_among(features: Sequence[str], categorical: Sequence[str]) -> None:
+    Raises:
+        DatasetError: There are such.
+    """
     twice = sorted(name for name, times in Counter(features).items() if times > 1)
     if twice:
         raise DatasetError(f"features: {', '.join(twice)} named twice; name each column once")
@@ -226,8 +132,6 @@ def _require_among(features: Sequence[str], categorical: Sequence[str]) -> None:
         )
 
 
-def _changed(name: str, expected: str, found: pa.DataType) -> DatasetError:
-    return DatasetError(
-        f"column {name!r}: expected {expected}, as in the reference window, found {found}; "
-        "correct what writes the column, or train a new version on the new type"
-    )
+def _gather(batches: Iterable[pa.RecordBatch]) -> pa.Table:
+    held = list(batches)
+    return pa.Table.from_batches(held) if held else pa.table({})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.core.drift import DriftCheck
+    from airflow_provider_ifp.core.findings import DriftCheck
     from airflow_provider_ifp.core.lifecycle import Ledger
 
 

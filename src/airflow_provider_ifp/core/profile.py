@@ -1,19 +1,20 @@
-"""The profile of a window: per feature the bins that a PSI needs, and how many rows fell into each.
+"""The profile of a window: per feature the bins on which later windows are counted, and its own rows on them.
 
-The reference window is profiled once; every later window is only counted on the reference's bins, and counts
-of parts add up to exactly the counts of the whole. So a window can be read in batches, and hours can be kept
-and merged.
+The reference window is profiled once (`core/reference.py`); every later window is only counted on the
+reference's bins (`core/counts.py`). The record is JSON, format `ifp.profile/2`:
 
-The bins are those of the contract's section 9:
-
-- Numbers: right-closed intervals between the 10%, 20% ... 90% quantiles of all present values, the outer two
-  open. A value that alone makes a tenth or more of the present values is an atom: it has a bin of its own and
-  is counted in no interval. So 0/1 features, constants and zero-inflated amounts are compared value by value.
+- Numbers: up to 999 edges, the quantiles 0.1%, 0.2% ... 99.9% of all present values, so that the contract's
+  deciles (section 9) are among them, to the same float; `deciles` and `tails` say which. Intervals are
+  right-closed, the outer two open. A value that alone makes a tenth or more of the present values is an atom:
+  it is an edge, has a bin of its own and is counted in no interval. So 0/1 features, constants and
+  zero-inflated amounts are compared value by value.
 - Categories: one bin for each of the 50 most frequent values, one for the reference's others, one for values
   that the reference does not have.
+- Lists (embeddings): the norm and the projections on the reference's first principal axes, each a number.
+- What the model answered, on the rows of the holdout, is profiled like a feature.
 - Missing values (null, NaN) are counted apart.
 
-Known weakness: deciles see little of what happens in the tails (5% of rows moved far out score a PSI of .02).
+25 features of numbers make about half a megabyte.
 """
 
 from __future__ import annotations
@@ -21,36 +22,55 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from airflow_provider_ifp.core.counts import TOP_CATEGORIES, Counts, Grid
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.psi import Counts
+from airflow_provider_ifp.core.moments import LARGEST, Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-FORMAT = "ifp.profile/1"
-TOP_CATEGORIES = 50
-KEPT_NAMES = 10_000
-_TENTHS = np.arange(1, 10) / 10
+FORMAT: Final = "ifp.profile/2"
+# The names under which a model's answers are profiled. The second is no column's name, so that a feature may
+# be called `score`.
+PREDICTION: Final = "prediction"
+SCORE: Final = "prediction score"
 
 ValueType = Literal["text", "boolean", "number", "time"]
 
 # JSON has no infinity, but an atom may be one: it is written as the text "inf" or "-inf".
 _Atom = Annotated[float, BeforeValidator(lambda value: float(value) if value in ("inf", "-inf") else value)]
 _Rows = Annotated[int, Field(ge=0)]
+_Noise = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class NumericProfile:
-    """A feature of numbers: `edges` cut the line into `len(edges) + 1` intervals, `atoms` are heavy."""
+    """A feature of numbers.
+
+    Attributes:
+        edges: cut the line into `len(edges) + 1` intervals; finite, ascending.
+        deciles: places in `edges` of the interior deciles, ascending.
+        tails: places in `edges` of the 1%, 5%, 95% and 99% quantiles, ascending.
+        atoms: heavy values, ascending; the finite ones are edges.
+        interval_rows: rows of the reference window in each interval, those at atoms left out.
+        atom_rows: rows of the reference window at each atom.
+        missing: rows of the reference window without a value.
+        centre: mean of the finite values when the edges were made; sums are taken about it.
+        low, high: the smallest and largest finite value when the edges were made; None: there was none.
+        moments: of the reference window.
+        noise: the largest PSI, chance taken off, by which blocks of time of the reference window differ from
+            the rest of it; None where that was not measured.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
@@ -58,10 +78,17 @@ class NumericProfile:
     name: str
     value_type: Literal["number", "time"] = "number"
     edges: tuple[float, ...]
+    deciles: tuple[_Rows, ...]
+    tails: tuple[_Rows, ...]
     atoms: tuple[_Atom, ...]
     interval_rows: tuple[_Rows, ...]
     atom_rows: tuple[_Rows, ...]
     missing: _Rows
+    centre: float
+    low: float | None
+    high: float | None
+    moments: Moments
+    noise: _Noise | None = None
 
     def __post_init__(self) -> None:
         """Refuse bins that cannot be (a damaged file)."""
@@ -69,21 +96,54 @@ class NumericProfile:
             raise ValueError("edges must be finite and ascending")
         if any(map(math.isnan, self.atoms)) or not _ascending(self.atoms):
             raise ValueError("atoms must be numbers and ascending")
+        if not set(filter(math.isfinite, self.atoms)) <= set(self.edges):
+            raise ValueError("finite atoms must be edges")
         if len(self.interval_rows) != len(self.edges) + 1 or len(self.atom_rows) != len(self.atoms):
             raise ValueError("there must be one interval more than edges, and as many atom_rows as atoms")
+        for places in (self.deciles, self.tails):
+            if not _ascending(places) or not all(0 <= place < len(self.edges) for place in places):
+                raise ValueError("deciles and tails must be ascending places of edges")
 
-    @property
+    @cached_property
     def counts(self) -> Counts:
-        """The reference window's rows on these bins: the intervals in order, then the atoms."""
-        return Counts(self.interval_rows + self.atom_rows, self.missing)
+        """The reference window's rows on the fine grid: the intervals in order, then the atoms."""
+        bins = np.array(self.interval_rows + self.atom_rows, dtype=np.int64)
+        bins.flags.writeable = False
+        return Counts(bins, self.missing, moments=self.moments)
+
+    @cached_property
+    def places(self) -> Mapping[Grid, NDArray[np.int64]]:
+        """Places in `edges` of each grid's cuts, ascending."""
+        coarse = sorted({*self.deciles, *self.tails})
+        grids: dict[Grid, Sequence[int]] = {"coarse": coarse, "deciles": self.deciles}
+        return {
+            "fine": np.arange(len(self.edges)),
+            **{grid: np.array(places, dtype=np.int64) for grid, places in grids.items()},
+        }
+
+    @cached_property
+    def lines(self) -> Mapping[Grid, NDArray[np.float64]]:
+        """The edges of each grid, as `cuts` gives them."""
+        edges = np.array(self.edges, dtype=np.float64)
+        return {grid: edges[places] for grid, places in self.places.items()}
+
+    def cuts(self, grid: Grid) -> tuple[float, ...]:
+        """Return the edges of a grid, ascending."""
+        return self.edges if grid == "fine" else tuple(self.lines[grid].tolist())
+
+    def ends(self, grid: Grid) -> tuple[float, float] | tuple[None, None]:
+        """Return the first and the last edge of a grid, no farther out than 1e140; None without edges."""
+        cuts = self.lines[grid]
+        return (_within(float(cuts[0])), _within(float(cuts[-1]))) if len(cuts) else (None, None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CategoricalProfile:
     """A feature of categories: its most frequent values in order, and how many rows had each.
 
     `value_type` says what the names stand for (text, booleans, or numbers written as text), so that a column
     whose type changed is noticed. `beyond` are rows whose value is not among the names that were kept.
+    `noise` is that of `NumericProfile`.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -95,6 +155,7 @@ class CategoricalProfile:
     name_rows: tuple[_Rows, ...]
     beyond: _Rows
     missing: _Rows
+    noise: _Noise | None = None
 
     def __post_init__(self) -> None:
         """Refuse names that cannot be (a damaged file)."""
@@ -103,43 +164,83 @@ class CategoricalProfile:
         if any(later > earlier for earlier, later in itertools.pairwise(self.name_rows)):
             raise ValueError("names must stand in descending order of their rows")
 
-    @property
+    @cached_property
     def counts(self) -> Counts:
         """The reference window's rows: one bin a top category, then the others, then the unseen (none)."""
         top = self.name_rows[:TOP_CATEGORIES]
         others = sum(self.name_rows[TOP_CATEGORIES:]) + self.beyond
-        return Counts((*top, others, 0), self.missing)
+        bins = np.array((*top, others, 0), dtype=np.int64)
+        bins.flags.writeable = False
+        return Counts(bins, self.missing)
 
 
-Feature = NumericProfile | CategoricalProfile
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListProfile:
+    """A feature of lists of numbers, all of one length (embeddings).
+
+    Attributes:
+        centre: mean of the reference's lists, shape (length,).
+        axes: their first principal axes, unit vectors, shape (up to 4, length).
+        measures: `<name>: norm`, then `<name>: axis 1` and so on: the projection of list - centre.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    kind: Literal["list"] = "list"
+    name: str
+    centre: tuple[float, ...]
+    axes: tuple[tuple[float, ...], ...]
+    measures: tuple[NumericProfile, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse axes that cannot be (a damaged file)."""
+        if any(len(axis) != len(self.centre) for axis in self.axes):
+            raise ValueError("every axis must be as long as the centre")
+        if len(self.measures) != len(self.axes) + 1:
+            raise ValueError("there must be one measure more than axes")
+
+
+Simple = NumericProfile | CategoricalProfile
+Feature = Simple | ListProfile
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The profiled features of a window of `rows` rows, in the order of the dataset's columns."""
+    """The profiled features of a window of `rows` rows, in the order of the dataset's columns.
+
+    `predictions` profile what the model answered on the holdout: `prediction`, and `prediction score`.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
 
     features: tuple[Annotated[Feature, Field(discriminator="kind")], ...]
     rows: _Rows
+    predictions: tuple[Annotated[Feature, Field(discriminator="kind")], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse two features of one name."""
-        if len({feature.name for feature in self.features}) != len(self.features):
+        if len({one.name for one in self.measured}) != len(self.measured):
             raise ValueError("two features have the same name")
+
+    @property
+    def measured(self) -> tuple[Simple, ...]:
+        """What is counted, by name: the features, each list by its measures, and the predictions."""
+        found: list[Simple] = []
+        for feature in (*self.features, *self.predictions):
+            found += feature.measures if isinstance(feature, ListProfile) else (feature,)
+        return tuple(found)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as finite JSON; floats come back bit for bit.
 
+        >>> from airflow_provider_ifp.core.reference import profile_numbers
         >>> profile = Profile((profile_numbers("a", np.array([0.0, 0.1, np.nan])),), rows=3)
         >>> Profile.from_json(profile.to_json()) == profile
         True
         """
         record: dict[str, Any] = {"format": FORMAT, "rows": self.rows}
-        record["features"] = [asdict(feature) for feature in self.features]
-        for feature in record["features"]:
-            for key in feature.keys() & {"atoms"}:
-                feature[key] = [atom if math.isfinite(atom) else str(atom) for atom in feature[key]]
+        for part in ("features", "predictions"):
+            record[part] = [_finite(asdict(feature)) for feature in getattr(self, part)]
         return record
 
     @classmethod
@@ -171,131 +272,15 @@ class Profile:
 _RECORD = TypeAdapter(Profile)
 
 
-def profile_numbers(
-    name: str, values: NDArray[np.float64], value_type: Literal["number", "time"] = "number"
-) -> NumericProfile:
-    """Profile a numeric feature.
-
-    Args:
-        name: The feature's column.
-        values: Shape (rows,); NaN is missing, infinities are values (they fall into the outer intervals).
-        value_type: What the numbers stand for; times are seconds since 1970.
-
-    >>> profile_numbers("x", np.arange(1.0, 12.0)).edges
-    (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
-    >>> profile_numbers("flag", np.array([0.0, 1.0, 1.0, 1.0])).atoms
-    (0.0, 1.0)
-    """
-    present = np.sort(values[~np.isnan(values)])
-    distinct, rows = np.unique(present, return_counts=True)
-    # `+ 0.0` makes -0.0 the same value as 0.0 in the written record too.
-    atoms = tuple((distinct[rows * 10 >= len(present)] + 0.0).tolist())
-    edges = tuple((np.unique(_deciles(present)) + 0.0).tolist())
-    intervals = (0,) * (len(edges) + 1)
-    empty = NumericProfile(
-        name=name,
-        value_type=value_type,
-        edges=edges,
-        atoms=atoms,
-        interval_rows=intervals,
-        atom_rows=(0,) * len(atoms),
-        missing=0,
-    )
-    counts = count_numbers(empty, values)
-    of_intervals, of_atoms = counts.bins[: len(intervals)], counts.bins[len(intervals) :]
-    return replace(empty, interval_rows=of_intervals, atom_rows=of_atoms, missing=counts.missing)
+def _finite(record: dict[str, Any]) -> dict[str, Any]:
+    for of in (record, *record.get("measures", ())):
+        if "atoms" in of:
+            of["atoms"] = [atom if math.isfinite(atom) else str(atom) for atom in of["atoms"]]
+    return record
 
 
-def profile_categories(
-    name: str,
-    counts: Mapping[str, int],
-    missing: int,
-    value_type: ValueType = "text",
-) -> CategoricalProfile:
-    """Profile a categorical feature; of more than 10,000 values the most frequent are kept by name.
-
-    Args:
-        name: The feature's column.
-        counts: Rows of each value; values of equal frequency are ordered by their text.
-        missing: Rows without a value.
-        value_type: What the names stand for.
-
-    >>> profile_categories("c", {"b": 2, "a": 2, "c": 5}, missing=0).names
-    ('c', 'a', 'b')
-    """
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    kept = ordered[:KEPT_NAMES]
-    return CategoricalProfile(
-        name=name,
-        value_type=value_type,
-        names=tuple(value for value, _ in kept),
-        name_rows=tuple(rows for _, rows in kept),
-        beyond=sum(rows for _, rows in ordered[KEPT_NAMES:]),
-        missing=missing,
-    )
-
-
-def count_numbers(feature: NumericProfile, values: NDArray[np.float64]) -> Counts:
-    """Count a window, or a part of it, on the bins of its reference.
-
-    Args:
-        feature: The reference's profile.
-        values: Shape (rows,); NaN is missing.
-
-    >>> feature = profile_numbers("x", np.arange(1.0, 12.0))
-    >>> count_numbers(feature, np.array([2.0, 2.5, np.inf, np.nan])).bins
-    (1, 1, 0, 0, 0, 0, 0, 0, 0, 1)
-    """
-    missing = int(np.count_nonzero(np.isnan(values)))
-    # One comparing pass an edge is several times faster than a binary search for each value, and NaN is never
-    # above.
-    above = [int(np.count_nonzero(values > edge)) for edge in feature.edges]
-    intervals = [left - right for left, right in itertools.pairwise([len(values) - missing, *above, 0])]
-    atoms = [int(np.count_nonzero(values == atom)) for atom in feature.atoms]
-    homes = np.searchsorted(np.array(feature.edges), np.array(feature.atoms), side="left")
-    for home, rows in zip(homes, atoms, strict=True):
-        intervals[home] -= rows
-    return Counts((*intervals, *atoms), missing)
-
-
-def count_categories(feature: CategoricalProfile, counts: Mapping[str, int], missing: int) -> Counts:
-    """Count a window, or a part of it, on the bins of its reference.
-
-    Args:
-        feature: The reference's profile.
-        counts: Rows of each value in this part.
-        missing: Rows of this part without a value.
-
-    >>> feature = profile_categories("c", {"a": 3, "b": 1}, missing=0)
-    >>> count_categories(feature, {"b": 2, "new": 7}, missing=1)
-    Counts(bins=(0, 2, 0, 7), missing=1)
-    """
-    top = feature.names[:TOP_CATEGORIES]
-    bins = [counts.get(value, 0) for value in top]
-    others = sum(counts.get(value, 0) for value in feature.names[TOP_CATEGORIES:])
-    unknown = sum(counts.values()) - sum(bins) - others
-    # Where names were left out, an unknown value may be one of those: it counts with the others.
-    bins += [others + unknown, 0] if feature.beyond else [others, unknown]
-    return Counts(tuple(bins), missing)
-
-
-def no_rows(feature: Feature) -> Counts:
-    """Return the counts of an empty window, to add to."""
-    return Counts((0,) * len(feature.counts.bins), missing=0)
-
-
-def _deciles(present: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the finite deciles of sorted values by linear interpolation (NumPy's default, R's type 7)."""
-    if not len(present):
-        return present
-    lower = np.quantile(present, _TENTHS, method="lower")
-    upper = np.quantile(present, _TENTHS, method="higher")
-    with np.errstate(invalid="ignore"):
-        between = np.quantile(present, _TENTHS, method="linear")
-    # Between equal infinities, or at zero distance from one, interpolation gives NaN; an infinite edge bounds
-    # nothing.
-    deciles = np.where(lower == upper, lower, between)
-    return deciles[np.isfinite(deciles)]
+def _within(value: float) -> float:
+    return max(-LARGEST, min(LARGEST, value))
 
 
 def _ascending(values: tuple[float, ...]) -> bool:

@@ -6,13 +6,14 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.ledger import project
 from airflow_provider_ifp.adapters.prediction_log import describe_search, iter_batches
-from airflow_provider_ifp.adapters.profiling import count_batches
 from airflow_provider_ifp.core.drift import check_drift
 from airflow_provider_ifp.core.errors import PredictionLogError, RegistryError
 from airflow_provider_ifp.core.firing import Firing, decide_by_drift, decide_without_data
 from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.rule import rule_of
 from airflow_provider_ifp.core.windows import current_window
 
 if TYPE_CHECKING:
@@ -59,9 +60,7 @@ def check(
     drift = check_drift(
         profile,
         count_batches(profile, batches),
-        threshold=policy.psi_threshold,
-        correction=policy.watch.correction,
-        min_rows=policy.watch.min_rows,
+        rule_of(policy.watch, next(iter(policy.drift_conditions), None)),
     )
     if drift.rows["current"] == 0:
         # Mostly the log is written elsewhere, or to another day: say where none was found.

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.adapters.profiling import count_batches, profile_table
+from airflow_provider_ifp.adapters.counting import count_batches
+from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile import CategoricalProfile, NumericProfile
 from airflow_provider_ifp.core.psi import psi
@@ -70,7 +71,7 @@ def test_named_categories_take_the_place_of_the_types():
     assert isinstance(member, NumericProfile)
     assert member.atoms == (0.0, 1.0)
     floats = pa.record_batch({"grade": [3.0, 1.0], "region": ["north", "north"], "member": [1, 0]})
-    assert count_batches(profile, [floats])["grade"].bins == (1, 1, 0, 0)
+    assert count_batches(profile, [floats])["grade"].bins.tolist() == [1, 1, 0, 0]
 
 
 @given(st.lists(st.integers(1, 7), max_size=5), st.booleans())
@@ -143,9 +144,9 @@ def test_what_cannot_be_profiled_is_refused():
     with pytest.raises(DatasetError, match="found 4 rows and 0 features"):
         profile_table(TABLE, [])
     with pytest.raises(
-        DatasetError, match="'where': expected numbers, timestamps, dates, text or booleans, found list"
+        DatasetError, match=r"'where': expected numbers, .* booleans or lists of numbers, found struct"
     ):
-        profile_table(pa.table({"where": [[1, 2]]}), ["where"])
+        profile_table(pa.table({"where": [{"x": 1}]}), ["where"])
     with pytest.raises(
         DatasetError, match="'region': expected numbers, since it is not among the categorical"
     ):
@@ -172,7 +173,8 @@ def test_the_contracts_example_holds_through_arrow():
 def test_counting_numbers_does_not_import_pandas():
     code = (
         "import sys, numpy, pyarrow as pa\n"
-        "from airflow_provider_ifp.adapters.profiling import count_batches, profile_table\n"
+        "from airflow_provider_ifp.adapters.counting import count_batches\n"
+        "from airflow_provider_ifp.adapters.profiling import profile_table\n"
         "buffer = pa.py_buffer(numpy.arange(100.0).tobytes())\n"
         "x = pa.Array.from_buffers(pa.float64(), 100, [None, buffer])\n"
         "table = pa.Table.from_arrays([x], names=['x'])\n"

@@ -4,11 +4,14 @@ import json
 
 import pytest
 
+from airflow_provider_ifp.core.counts import count_categories
 from airflow_provider_ifp.core.drift import check_drift
 from airflow_provider_ifp.core.firing import decide_by_drift, decide_without_data
 from airflow_provider_ifp.core.lifecycle import Ledger
 from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_judgement, plan_promotion
-from airflow_provider_ifp.core.profile import Profile, count_categories, profile_categories
+from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.reference import profile_categories
+from airflow_provider_ifp.core.rule import Rule
 
 DAY = profile_categories("day", {"mon": 5_000, "sun": 5_000}, missing=0)
 REFERENCE = Profile((DAY,), rows=10_000)
@@ -44,7 +47,7 @@ def decided(events, *, force=False, reason=""):
 
 def checked(monday, sunday, **limits):
     counts = {"day": count_categories(DAY, {"mon": monday, "sun": sunday}, missing=0)}
-    return decide_by_drift(check_drift(REFERENCE, counts, threshold=0.1, **limits))
+    return decide_by_drift(check_drift(REFERENCE, counts, Rule(**limits)))
 
 
 def test_nothing_in_production_fires():

@@ -1,0 +1,173 @@
+"""Numbers into the bins of a profile, exactly and fast: what `core.counts.count_numbers` says, for millions.
+
+How, and why so (NumPy's sort and its comparisons are vectorised, with AVX-512, AVX2 or NEON; its binary
+search of each value among a thousand edges is not, and takes 79 ns):
+
+- fine grid: blocks of 131,072 values, which stay in the second-level cache, are sorted (7 to 8 ns a value);
+  then each edge is searched among the values, not each value among the edges. Missing values sort last;
+  atoms, infinities, the ends and the sums are slices. It costs less where values repeat, never more.
+- coarser grids: 9 or 13 edges are compared with each value (0.2 to 0.3 ns each); nothing is sorted, and there
+  are no moments.
+
+Measured and left out, since none was faster on normal values and all are slower on repeated ones or on long
+tails: a table of uniform cells, sorting only where an edge cuts a cell (8.6 ns); sorted float32 offsets from
+the centre, ties resolved by comparison (as fast within 5%); 16-bit cells, sorted (7.7 ns).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from airflow_provider_ifp.core.counts import Counts, Grid
+from airflow_provider_ifp.core.moments import LARGEST, Moments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from airflow_provider_ifp.core.profile import NumericProfile
+
+_SORTED: Final = 131_072
+_COMPARED: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Memory that is used again for every block; one counting has one."""
+
+    values: NDArray[np.float64] = field(default_factory=lambda: np.empty(_SORTED))
+    flags: NDArray[np.bool_] = field(default_factory=lambda: np.empty(_COMPARED, dtype=np.bool_))
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """A feature's cuts on a grid, as arrays.
+
+    Attributes:
+        edges: those of the grid and then infinity, so that the last counts every value that is there.
+        atoms: the heavy values.
+        homes: the interval that each atom lies in and is not counted in.
+    """
+
+    feature: NumericProfile
+    grid: Grid
+    edges: NDArray[np.float64]
+    atoms: NDArray[np.float64]
+    homes: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, feature: NumericProfile, grid: Grid) -> Bins:
+        """Make them."""
+        cuts, atoms = np.array(feature.cuts(grid)), np.array(feature.atoms)
+        return cls(
+            feature, grid, np.append(cuts, np.inf), atoms, np.searchsorted(cuts, atoms).astype(np.int64)
+        )
+
+
+def count_values(bins: Bins, chunks: Iterable[NDArray[np.float64]], room: Room) -> Counts:
+    """Count the rows of a feature.
+
+    Args:
+        bins: Where to count.
+        chunks: Arrays of shape (rows,), of any sizes; NaN is missing. They are only read.
+        room: Overwritten.
+
+    Returns:
+        On the fine grid with moments; on the coarser ones without.
+    """
+    if bins.grid == "fine":
+        return _sort(bins, chunks, room)
+    return _compare(bins, chunks, room)
+
+
+def _sort(bins: Bins, chunks: Iterable[NDArray[np.float64]], room: Room) -> Counts:
+    up_to, of_atoms = np.zeros(len(bins.edges), np.int64), np.zeros(len(bins.atoms), np.int64)
+    rows, moments = 0, Moments()
+    for block in _blocks(chunks, room.values):
+        block.sort()
+        up_to += block.searchsorted(bins.edges, "right")
+        if len(bins.atoms):
+            of_atoms += block.searchsorted(bins.atoms, "right") - block.searchsorted(bins.atoms)
+        rows += len(block)
+        moments += _moments(bins.feature, block[: block.searchsorted(np.nan)])
+    return _counts(bins, up_to, of_atoms, rows, moments)
+
+
+def _compare(bins: Bins, chunks: Iterable[NDArray[np.float64]], room: Room) -> Counts:
+    up_to, of_atoms = np.zeros(len(bins.edges), np.int64), np.zeros(len(bins.atoms), np.int64)
+    rows = 0
+    for chunk in chunks:
+        for start in range(0, len(chunk), _COMPARED):
+            block = chunk[start : start + _COMPARED]
+            flags = room.flags[: len(block)]
+            up_to += [np.count_nonzero(np.less_equal(block, edge, out=flags)) for edge in bins.edges]
+            if len(bins.atoms):
+                of_atoms += [np.count_nonzero(np.equal(block, atom, out=flags)) for atom in bins.atoms]
+            rows += len(block)
+    return _counts(bins, up_to, of_atoms, rows, None)
+
+
+def _counts(
+    bins: Bins, up_to: NDArray[np.int64], of_atoms: NDArray[np.int64], rows: int, moments: Moments | None
+) -> Counts:
+    intervals = np.diff(up_to, prepend=0)
+    np.subtract.at(intervals, bins.homes, of_atoms)
+    counted = np.concatenate([intervals, of_atoms])
+    return Counts(counted, rows - int(up_to[-1]), bins.grid, moments)
+
+
+def _moments(feature: NumericProfile, present: NDArray[np.float64]) -> Moments:
+    """Take the moments of sorted values on the fine grid; the values are overwritten."""
+    start, end = present.searchsorted(-LARGEST), present.searchsorted(LARGEST, "right")
+    under = 0 if feature.low is None else present.searchsorted(feature.low)
+    over = 0 if feature.high is None else len(present) - present.searchsorted(feature.high, "right")
+    finite = present[start:end]
+    ends = {}
+    if len(finite):
+        ends = {"smallest": float(finite[0]), "largest": float(finite[-1])}
+    shortfall, excess = _outside(feature, finite)
+    offsets = np.subtract(finite, feature.centre, out=finite)
+    return Moments(
+        finite=len(finite),
+        minus_infinite=int(start),
+        plus_infinite=int(len(present) - end),
+        under=int(under),
+        over=int(over),
+        sum=float(offsets.sum()),
+        # A dot product may wake a pool of threads, for so few values at ten times the cost.
+        squares=float(np.einsum("i,i->", offsets, offsets)),
+        shortfall=shortfall,
+        excess=excess,
+        **ends,
+    )
+
+
+def _outside(feature: NumericProfile, finite: NDArray[np.float64]) -> tuple[float, float]:
+    first, last = feature.ends("fine")
+    if first is None or last is None:
+        return 0.0, 0.0
+    below = finite[: finite.searchsorted(first)]
+    above = finite[finite.searchsorted(last, "right") :]
+    return float((first - below).sum()), float((above - last).sum())
+
+
+def _blocks(
+    chunks: Iterable[NDArray[np.float64]], room: NDArray[np.float64]
+) -> Iterator[NDArray[np.float64]]:
+    """Cut and join chunks to blocks of the room's size, the last one shorter."""
+    filled = 0
+    for chunk in chunks:
+        taken = 0
+        while taken < len(chunk):
+            step = min(len(room) - filled, len(chunk) - taken)
+            room[filled : filled + step] = chunk[taken : taken + step]
+            filled, taken = filled + step, taken + step
+            if filled == len(room):
+                yield room
+                filled = 0
+    if filled:
+        yield room[:filled]

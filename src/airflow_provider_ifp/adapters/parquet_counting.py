@@ -1,0 +1,57 @@
+"""Count whole Parquet files against a reference's profile, column by column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_ifp.adapters.columns import place_of
+from airflow_provider_ifp.adapters.counting import WindowCounter, require_kind
+from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, opened
+from airflow_provider_ifp.core.profile import CategoricalProfile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pyarrow import fs
+
+    from airflow_provider_ifp.core.counts import Counts, Grid
+    from airflow_provider_ifp.core.profile import Profile
+
+
+def count_files(
+    profile: Profile,
+    paths: Iterable[str],
+    *,
+    filesystem: fs.FileSystem | None = None,
+    within: str | None = None,
+    grid: Grid = "fine",
+) -> dict[str, Counts]:
+    """Count all rows of Parquet files.
+
+    Args:
+        profile: The reference's profile.
+        paths: The files; one is open at a time.
+        filesystem: Where they are; None: the local disk.
+        within: The struct column that holds the features (the prediction log's `features`); None: they are
+            columns of the file.
+        grid: The bins of numbers; the coarser ones cost a third as much and have no moments.
+
+    Returns:
+        Counts by measured name; of zero rows when there are no files.
+
+    Raises:
+        DatasetError: A file that cannot be read, by its path; a feature's column is not there, or its values
+            are of another kind than the reference's.
+    """
+    counter = WindowCounter(profile, grid)
+    texts = [one.name for one in counter.features if isinstance(one, CategoricalProfile)]
+    for path in paths:
+        with opened(path, filesystem, within=within, texts=texts) as file:
+            schema = feature_schema(file, within)
+            for feature in counter.features:
+                require_kind(feature, schema.field(place_of(schema, feature.name)).type)
+            for group in range(file.num_row_groups):
+                for feature in counter.features:
+                    for chunks in column_parts(file, group, feature.name, within):
+                        counter.add(feature, chunks)
+    return counter.totals

@@ -1,0 +1,100 @@
+"""The fast counting of numbers says what the plain one says, to the last row."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_ifp.adapters import binning
+from airflow_provider_ifp.adapters.binning import Bins, Room, count_values
+from airflow_provider_ifp.core.counts import count_numbers
+from airflow_provider_ifp.core.reference import profile_numbers
+
+RNG = np.random.default_rng(11)
+REFERENCES = {
+    "normal": RNG.normal(size=5_000),
+    "far from zero": 1.7e9 + RNG.uniform(0, 86_400, 5_000),
+    "lognormal": RNG.lognormal(0, 3, 5_000),
+    "pareto": RNG.pareto(0.8, 5_000),
+    "whole": RNG.poisson(40, 5_000).astype(float),
+    "cents": RNG.integers(0, 100_000, 5_000) / 100,
+    "zero-inflated": np.where(RNG.random(5_000) < 0.8, 0.0, RNG.exponential(1, 5_000)),
+    "constant": np.full(50, 3.0),
+    "infinite": np.where(RNG.random(5_000) < 0.3, np.inf, RNG.normal(size=5_000)),
+    "huge": RNG.normal(size=5_000) * 1e200,
+    "subnormal": RNG.normal(size=5_000) * 5e-320,
+    "none": np.full(10, np.nan),
+}
+GRIDS = ["fine", "coarse", "deciles"]
+
+
+def alike(found, expected, *, grid):
+    """Compare all but the rounding of the sums."""
+    assert found.bins.tolist() == expected.bins.tolist()
+    assert (found.missing, found.grid, found.bins.dtype) == (expected.missing, grid, np.int64)
+    if grid != "fine":
+        assert found.moments is None
+        return
+    for name in ("finite", "minus_infinite", "plus_infinite", "under", "over", "smallest", "largest"):
+        assert getattr(found.moments, name) == getattr(expected.moments, name)
+    for name in ("sum", "squares", "shortfall", "excess"):
+        of = getattr(expected.moments, name)
+        # Of offsets that cancel: within rounding of what was added up, not of what came out.
+        room = 1e-12 * (abs(of) + (expected.moments.finite * expected.moments.squares) ** 0.5)
+        assert getattr(found.moments, name) == pytest.approx(of, rel=1e-9, abs=room)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("name", REFERENCES)
+def test_values_at_below_and_above_every_edge_fall_where_the_definition_says(name, grid):
+    feature = profile_numbers("x", REFERENCES[name])
+    edges = np.array([*feature.edges, *feature.atoms, 0.0, -0.0])
+    around = [edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)]
+    extremes = np.array([np.nan, np.inf, -np.inf, 1e308, -1e308, 1e140, -1e140, 5e-324])
+    values = np.concatenate([*around, extremes, REFERENCES[name]])
+    found = count_values(Bins.of(feature, grid), [values], Room())
+    alike(found, count_numbers(feature, values, grid), grid=grid)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@given(data=st.data())
+def test_any_values_in_any_chunks_are_counted_as_by_the_definition(grid, data):
+    numbers = st.floats(width=32) | st.integers(-3, 3).map(float) | st.floats()
+    reference = data.draw(st.lists(numbers, min_size=1, max_size=40))
+    values = np.array(data.draw(st.lists(numbers | st.sampled_from(reference), max_size=60)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=5)))
+    feature = profile_numbers("x", np.array(reference))
+    found = count_values(Bins.of(feature, grid), np.split(values, cuts), Room())
+    alike(found, count_numbers(feature, values, grid), grid=grid)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("rows", [0, 1, 7, 8, 9, 16, 17])
+def test_blocks_end_anywhere(monkeypatch, grid, rows):
+    monkeypatch.setattr(binning, "_COMPARED", 8)
+    values = RNG.normal(size=rows)
+    feature = profile_numbers("x", REFERENCES["normal"])
+    room = Room(values=np.empty(8), flags=np.empty(8, dtype=np.bool_))
+    found = count_values(Bins.of(feature, grid), np.array_split(values, 3), room)
+    alike(found, count_numbers(feature, values, grid), grid=grid)
+
+
+def test_more_rows_than_a_block_are_all_counted_and_only_read():
+    values = RNG.normal(size=300_000)
+    values.flags.writeable = False
+    feature = profile_numbers("x", REFERENCES["normal"])
+    for grid in GRIDS:
+        alike(
+            count_values(Bins.of(feature, grid), [values], Room()),
+            count_numbers(feature, values, grid),
+            grid=grid,
+        )
+
+
+def test_room_is_used_again_without_a_trace():
+    room = Room()
+    counted = [
+        count_values(Bins.of(profile_numbers("x", REFERENCES[name]), "fine"), [REFERENCES[name]], room)
+        for name in ("zero-inflated", "normal", "zero-inflated")
+    ]
+    assert counted[0] == counted[2]
