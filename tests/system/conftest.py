@@ -76,7 +76,7 @@ train:
   params: {{pids: "{home}/pids"}}
 monitor:
   predictions: {home}/predictions
-validation: {{max_rmse: {bound}}}
+validation: {{max_rmse: {bound}, tolerance: -0.05}}
 """
 
 
