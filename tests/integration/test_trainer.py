@@ -15,8 +15,9 @@ import pytest
 from airflow_provider_ifp.core.errors import EntrypointError, TrainingError
 from airflow_provider_ifp.training import track
 from airflow_provider_ifp.training.loading import open_model
+from airflow_provider_ifp.training.seeding import seed_everything
 from airflow_provider_ifp.training.spec import EXIT_NOT_FINITE, EXIT_PREEMPTED, SPEC_VARIABLE, Result, Spec
-from airflow_provider_ifp.training.trainer import load_entrypoint, main, seed_everything
+from airflow_provider_ifp.training.trainer import load_entrypoint, main
 
 MEAN = """
     class Mean:
@@ -277,6 +278,25 @@ def test_the_same_seed_gives_the_same_numbers_everywhere():
     assert drawn(7) == drawn(7)
     assert all(one != two for one, two in zip(drawn(7), drawn(8), strict=True))
     assert len(drawn(-1)) == 3
+
+
+def test_torch_is_seeded_when_it_is_imported_and_not_before():
+    script = """
+        import sys
+        from importlib.util import find_spec
+        from airflow_provider_ifp.training.seeding import seed_everything
+
+        seed_everything(6)
+        seed_everything(7)
+        assert find_spec("torch").origin.endswith("__init__.py") and "torch" not in sys.modules
+        import torch
+        drawn = torch.rand(3).tolist()
+        torch.manual_seed(7)
+        assert drawn == torch.rand(3).tolist()
+        assert type(torch.__spec__.loader) is type(find_spec("json").loader)
+    """
+    done = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_result_of_a_failed_training_cannot_be_read(launched, tmp_path):

@@ -18,7 +18,7 @@ from airflow_provider_ifp.training.caller import calling_frame, find_model
 from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.provenance import FORMAT, record_loose_code
 from airflow_provider_ifp.training.registration import Registration, register
-from airflow_provider_ifp.training.run import finite, training_device
+from airflow_provider_ifp.training.run import finite, training_device, used_device
 from airflow_provider_ifp.training.tags import parse_tags
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class LoneRun:
             "seed": None,
             "environment": read_environment(),
             "hardware": read_hardware(),
-            "device": training_device(),
+            "device": used_device(),
             "mlflow_run": self.run_id,
             "seconds": round(time.monotonic() - self._started, 3),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -140,6 +141,11 @@ def training_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def used_device() -> str:
+    """What a training that has ended ran on: `cpu` unless it imported torch."""
+    return "cpu" if sys.modules.get("torch") is None else training_device()
 
 
 def _say(line: str) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import random
 import sys
 import time
 import traceback
@@ -27,7 +26,8 @@ from airflow_provider_ifp.core.errors import (
     TrainingError,
 )
 from airflow_provider_ifp.training.determinism import determinism_facts
-from airflow_provider_ifp.training.run import training_device
+from airflow_provider_ifp.training.run import used_device
+from airflow_provider_ifp.training.seeding import seed_everything
 from airflow_provider_ifp.training.spec import (
     EXIT_NOT_FINITE,
     EXIT_PREEMPTED,
@@ -157,19 +157,6 @@ def _tracked_run(spec: Spec) -> TrainingRun:
     return run
 
 
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy, and torch where it is installed (PYTHONHASHSEED is set by whoever launches us)."""
-    random.seed(seed)
-    if importlib.util.find_spec("numpy"):
-        import numpy as np
-
-        np.random.seed(seed % 2**32)  # noqa: NPY002 - user code may use the legacy generator
-    if importlib.util.find_spec("torch"):
-        import torch
-
-        torch.manual_seed(seed)
-
-
 def _save(spec: Spec, run: TrainingRun, seconds: float) -> Result:
     from airflow_provider_ifp.adapters.environment import read_hardware
     from airflow_provider_ifp.training.model_files import save_model
@@ -188,7 +175,7 @@ def _save(spec: Spec, run: TrainingRun, seconds: float) -> Result:
         model_folder=str(folder),
         tags=run.tags,
         params=run.logged_params,
-        device=training_device(),
+        device=used_device(),
         hardware=read_hardware(),
         determinism=determinism_facts(),
         seconds=round(seconds, 3),
