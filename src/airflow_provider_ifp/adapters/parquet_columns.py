@@ -16,7 +16,7 @@ from pyarrow import fs
 
 from airflow_provider_ifp.adapters.columns import place_of
 from airflow_provider_ifp.adapters.scanning import first_line
-from airflow_provider_ifp.core.errors import DatasetError
+from airflow_provider_ifp.core.errors import DamagedFileError, DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -39,7 +39,8 @@ def opened(
         texts: Features to read as dictionaries; those that the file has not do not matter.
 
     Raises:
-        DatasetError: The file cannot be read, or one raised meanwhile, with the file's path before it.
+        DamagedFileError: The file cannot be read.
+        DatasetError: One was raised meanwhile; the file's path stands before it.
     """
     try:
         with (filesystem or fs.LocalFileSystem()).open_input_file(path) as source:
@@ -51,9 +52,11 @@ def opened(
                 source, metadata=metadata, read_dictionary=sorted(wanted & there), pre_buffer=False
             )
     except (pa.ArrowException, OSError) as error:
-        raise DatasetError(
+        raise DamagedFileError(
             f"{path} cannot be read: {first_line(error)}; restore or remove that file"
         ) from None
+    except DamagedFileError:
+        raise
     except DatasetError as error:
         raise DatasetError(f"{path}: {error}") from None
 

@@ -7,9 +7,8 @@ written have names that begin with a dot, and readers leave such names alone.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import pairwise
 
 import numpy as np
@@ -20,14 +19,13 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from airflow_provider_ifp.adapters.datasets import require_columns
+from airflow_provider_ifp.adapters.log_files import list_files, locate
 from airflow_provider_ifp.adapters.prediction_rows import TS_TYPE, conform_rows
 from airflow_provider_ifp.adapters.scanning import first_line, scan_batches, window_filter
-from airflow_provider_ifp.adapters.storage import resolve_uri, write_atomically
+from airflow_provider_ifp.adapters.storage import write_atomically
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 
-STAGES = ("production", "shadow", "replay")
-_MODEL = re.compile(r"[A-Za-z0-9_-]+")
 _HOUR_US = 3_600_000_000
 
 
@@ -51,7 +49,7 @@ def write_predictions(root: str, model: str, stage: str, table: pa.Table) -> lis
         PredictionLogError: A column missing, unknown or of another type, a null where a value is needed, an
             unknown stage.
     """
-    filesystem, folder = _locate(root, model, stage)
+    filesystem, folder = locate(root, model, stage)
     rows = conform_rows(table)
     hours = np.floor_divide(rows["ts"].cast(pa.int64()).to_numpy(), _HOUR_US)
     order = np.argsort(hours, kind="stable")
@@ -97,10 +95,10 @@ def iter_batches(
     Raises:
         PredictionLogError: No log of this model, a feature or column that it does not have, a damaged file.
     """
-    files = _list_window(root, model, stage, window)
+    files = [file.path for file in list_files(root, model, stage, window)]
     if not files:
         return
-    filesystem, folder = _locate(root, model, stage)
+    filesystem, folder = locate(root, model, stage)
     schema = _read_schema(filesystem, files[-1])
     projection = _project(schema, columns, log_columns, files[-1])
     dataset = _open(files, _narrow(schema, columns, log_columns), filesystem)
@@ -128,71 +126,6 @@ def read_log(
     if batches:
         return pa.Table.from_batches(batches)
     return pa.table({name: pa.nulls(0) for name in (*columns, *log_columns)})
-
-
-def describe_search(root: str, model: str, stage: str, window: Window) -> str:
-    """Say where a window's rows were looked for, and which days there are: for messages when none was found.
-
-    Raises:
-        PredictionLogError: No log of this model.
-    """
-    filesystem, folder = _locate(root, model, stage)
-    days = sorted(_list_days(filesystem, folder, root, model))
-    found = f"the days there are {days[0]} to {days[-1]}" if days else "no day is there"
-    return f"{folder} in the window {window}; {found}"
-
-
-def _locate(root: str, model: str, stage: str) -> tuple[fs.FileSystem, str]:
-    if not _MODEL.fullmatch(model):
-        raise PredictionLogError(f"prediction log: model {model!r}: expected letters, digits, _ and - only")
-    if stage not in STAGES:
-        raise PredictionLogError(f"prediction log: stage {stage!r}: expected one of {', '.join(STAGES)}")
-    try:
-        filesystem, path = resolve_uri(root)
-    except DatasetError as error:
-        raise PredictionLogError(f"prediction log: {error}") from None
-    return filesystem, f"{path}/model={model}/stage={stage}"
-
-
-def _list_window(root: str, model: str, stage: str, window: Window) -> list[str]:
-    """List the files of the hours that the window touches: one listing for the days, one for each day."""
-    filesystem, folder = _locate(root, model, stage)
-    last = window.end - timedelta(microseconds=1)
-    first_hour = None if window.start is None else f"{window.start:%Y-%m-%d/%H}"
-    last_hour = f"{last:%Y-%m-%d/%H}"
-    files = []
-    for day, place in sorted(_list_days(filesystem, folder, root, model).items()):
-        if day > last.date() or (window.start is not None and day < window.start.date()):
-            continue
-        for info in filesystem.get_file_info(fs.FileSelector(place, recursive=True)):
-            hour = re.search(r"/hour=(\d\d)/", info.path)
-            if hour is None or info.type != fs.FileType.File or not info.path.endswith(".parquet"):
-                continue
-            at = f"{day.isoformat()}/{hour[1]}"
-            hidden = info.base_name.startswith((".", "_"))
-            if not hidden and (first_hour is None or first_hour <= at) and at <= last_hour:
-                files.append(info.path)
-    return sorted(files)
-
-
-def _list_days(filesystem: fs.FileSystem, folder: str, root: str, model: str) -> dict[date, str]:
-    """Find the day folders of a stage; a model that has a log but nothing at this stage has none."""
-    parent = folder.rpartition("/")[0]
-    try:
-        if filesystem.get_file_info(parent).type != fs.FileType.Directory:
-            raise PredictionLogError(
-                f"prediction log: {root} has no folder model={model} (looked for {parent}); let serving "
-                "write there, or name the log's root in monitor.predictions (else [ifp] predictions)"
-            )
-        infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
-    except OSError as error:
-        raise PredictionLogError(f"prediction log: {parent} cannot be listed: {first_line(error)}") from None
-    days = {}
-    for info in infos:
-        day = re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", info.base_name)
-        if day is not None and info.type == fs.FileType.Directory:
-            days[date.fromisoformat(day[1])] = info.path
-    return days
 
 
 def _read_schema(filesystem: fs.FileSystem, path: str) -> pa.Schema:

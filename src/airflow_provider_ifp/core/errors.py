@@ -7,6 +7,7 @@ next.
     |-- PolicyError              a policy file, its keys and values
     |-- DatasetError             a dataset: missing, empty, lacks a column, unreadable
     |   |-- DatasetUnreachableError  the database that holds it does not answer
+    |   |-- DamagedFileError     one of its files cannot be read
     |   `-- PredictionLogError   the prediction log
     |-- ModelError               a model that cannot be saved, loaded, or answers what it must not
     |-- DigestMismatchError      stored bytes are not those that were registered
@@ -41,6 +42,10 @@ class DatasetError(IfpError):
 
 class DatasetUnreachableError(DatasetError):
     """The database that holds a dataset does not answer; a retry may help."""
+
+
+class DamagedFileError(DatasetError):
+    """A file of a dataset cannot be read: truncated, overwritten, or gone."""
 
 
 class PredictionLogError(DatasetError):

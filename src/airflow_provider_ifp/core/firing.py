@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_ifp.core.errors import PolicyError
+from airflow_provider_ifp.core.policy_trigger import DriftCondition, TriggerGroup
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from airflow_provider_ifp.core.findings import DriftCheck
     from airflow_provider_ifp.core.lifecycle import Ledger
+    from airflow_provider_ifp.core.policy_trigger import Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +61,33 @@ def decide_without_data(ledger: Ledger, *, force: bool, reason: str) -> Firing |
     return None
 
 
-def decide_by_drift(check: DriftCheck) -> Firing:
-    """Drift fires; an undecided check never does."""
+def decide_by_drift(
+    trigger: TriggerGroup, checks: Mapping[DriftCondition, DriftCheck], notes: Sequence[str] = ()
+) -> Firing:
+    """Whether the conditions that must hold do: any of a group, or all of it; what is undecided never fires.
+
+    Args:
+        trigger: The policy's tree of conditions, all of them on drift.
+        checks: What was found for each, in the order of the file.
+        notes: What a reader has to know beside it, such as files that were left out.
+    """
+    holds = _holds(trigger, checks)
+    found = list(checks.values())
     return Firing(
-        fired=check.drifted is True,
-        decided=check.drifted is not None,
-        reasons=(check.reason,),
-        check=check,
+        fired=holds is True,
+        decided=holds is not None,
+        reasons=tuple(dict.fromkeys([*(check.reason for check in found), *notes])),
+        check=found[0],
     )
+
+
+def _holds(condition: Condition, checks: Mapping[DriftCondition, DriftCheck]) -> bool | None:
+    if isinstance(condition, DriftCondition):
+        return checks[condition].drifted
+    if not isinstance(condition, TriggerGroup):
+        raise PolicyError(f"trigger: conditions of type {condition.type} are not built yet; drift is")
+    decisive = condition.any is not None
+    values = [_holds(one, checks) for one in condition.any or condition.all or ()]
+    if decisive in values:
+        return decisive
+    return None if None in values else not decisive

@@ -190,12 +190,6 @@ class Policy(Section):
         return threshold
 
     @property
-    def monitored_window(self) -> timedelta:
-        """Length of the current window: the trigger's, else `monitor.evaluation_window`."""
-        windows = (condition.window for condition in self.drift_conditions if condition.window is not None)
-        return next(windows, self.watch.evaluation_window)
-
-    @property
     def makes_training_dag(self) -> bool:
         """Whether this policy has a Dag that trains."""
         return self.train is not None

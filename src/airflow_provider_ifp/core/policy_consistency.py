@@ -28,6 +28,9 @@ def _problems_of_keys(policy: "Policy") -> list[tuple[Path, str]]:
         problems.append(
             (("validation", "promote_on_pass"), "shadow needs shadow.mode replay or live, found off")
         )
+    methods = policy.watch.methods
+    if not any(getattr(methods, name).enabled for name in type(methods).model_fields):
+        problems.append((("monitor", "methods"), "all are disabled; enable one, or nothing is ever found"))
     return problems
 
 

@@ -209,6 +209,7 @@ class Profile:
     """The profiled features of a window of `rows` rows, in the order of the dataset's columns.
 
     `predictions` profile what the model answered on the holdout: `prediction`, and `prediction score`.
+    `segments` profile parts of the window by themselves.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -216,6 +217,7 @@ class Profile:
     features: tuple[Annotated[Feature, Field(discriminator="kind")], ...]
     rows: _Rows
     predictions: tuple[Annotated[Feature, Field(discriminator="kind")], ...] = ()
+    segments: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse two features of one name."""
@@ -238,9 +240,17 @@ class Profile:
         >>> Profile.from_json(profile.to_json()) == profile
         True
         """
-        record: dict[str, Any] = {"format": FORMAT, "rows": self.rows}
+        return {"format": FORMAT, **self._parts()}
+
+    def _parts(self) -> dict[str, Any]:
+        record: dict[str, Any] = {"rows": self.rows}
         for part in ("features", "predictions"):
             record[part] = [_finite(asdict(feature)) for feature in getattr(self, part)]
+        if self.segments:
+            record["segments"] = [
+                {"column": one.column, "value": one.value, "profile": one.profile._parts()}  # noqa: SLF001 - its own kind
+                for one in self.segments
+            ]
         return record
 
     @classmethod
@@ -267,6 +277,22 @@ class Profile:
             raise DatasetError(f"{where}: damaged profile: {place}: {first['msg']}; {again}") from None
         except TypeError as error:
             raise DatasetError(f"{where}: damaged profile: {error}; {again}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The reference's rows with one value in one column, profiled on bins of their own."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+
+    column: str
+    value: str
+    profile: Profile
+
+    @property
+    def name(self) -> str:
+        """As findings name it: `region=north`."""
+        return f"{self.column}={self.value}"
 
 
 _RECORD = TypeAdapter(Profile)

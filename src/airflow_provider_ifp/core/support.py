@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from airflow_provider_ifp.core.policy import Policy
-from airflow_provider_ifp.core.policy_monitor import MonitorSection
 from airflow_provider_ifp.core.policy_sections import TrainSection
 from airflow_provider_ifp.core.policy_trigger import AirflowDagJob, DriftCondition
 
@@ -22,7 +21,6 @@ def unsupported(policy: Policy) -> list[str]:
         *_unsupported_timing(policy),
         *_unsupported_data(policy),
         *_unsupported_training(policy.train or TrainSection()),
-        *_unsupported_watch(policy.watch),
         *_unsupported_trigger(policy),
         *_unsupported_job(policy),
         *_unsupported_gates(policy),
@@ -47,38 +45,10 @@ def _unsupported_training(train: TrainSection) -> Iterator[str]:
         yield f"train.processes: {train.processes} needs torchrun, which is not built yet; leave it at 1"
 
 
-def _unsupported_watch(watch: MonitorSection) -> Iterator[str]:
-    methods, consecutive = watch.methods, watch.consecutive
-    if watch.baseline_window != "training":
-        yield "monitor.baseline_window: only training (what production was trained on) is built yet"
-    if not methods.psi.enabled:
-        yield "monitor.methods.psi: is the one method there is yet; it cannot be disabled"
-    if methods.psi.threshold == "auto":
-        yield "monitor.methods.psi.threshold: auto is not built yet; give a number such as 0.10"
-    for name in ("ks_test", "wasserstein", "js", "chi2"):
-        if getattr(methods, name).enabled:
-            yield f"monitor.methods.{name}: is not built yet; psi is (enabled: false keeps it for later)"
-    if watch.feature_groups:
-        yield "monitor.feature_groups: are not built yet; every feature is checked by itself"
-    if watch.segments:
-        yield "monitor.segments: are not checked yet"
-    if (consecutive.windows, consecutive.of_last) != (1, 1):
-        yield "monitor.consecutive: only {windows: 1, of_last: 1} is built yet"
-    if watch.unreadable != "fail":
-        yield "monitor.unreadable: skip is not built yet; fail is"
-
-
 def _unsupported_trigger(policy: Policy) -> Iterator[str]:
     conditions = list(policy.trigger.leaves())
     for kind in dict.fromkeys(leaf.type for leaf in conditions if not isinstance(leaf, DriftCondition)):
         yield f"trigger: conditions of type {kind} are not built yet; drift is"
-    drift = policy.drift_conditions
-    for metric in dict.fromkeys(leaf.metric for leaf in drift if leaf.metric not in (None, "psi")):
-        yield f"trigger: the drift metric {metric} is not built yet; psi is"
-    if any(leaf.feature_group is not None for leaf in drift):
-        yield "trigger: feature_group is not built yet; leave it out"
-    if len(drift) > 1:
-        yield f"trigger: one drift condition is built yet, found {len(drift)}"
     if policy.cooldown > timedelta(0):
         yield f"cooldown: {policy.to_json()['cooldown']} is not kept yet; leave it at 0h"
     if policy.budget is not None:

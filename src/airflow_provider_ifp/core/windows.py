@@ -109,6 +109,18 @@ def current_window(now: datetime, evaluation_window: timedelta) -> Window:
     return Window(_back(now, evaluation_window), now)
 
 
+def preceding(window: Window, length: timedelta) -> Window:
+    """Return the window that many earlier, of the same length.
+
+    >>> from datetime import UTC
+    >>> july = current_window(datetime(2013, 8, 1, tzinfo=UTC), timedelta(days=31))
+    >>> print(preceding(july, timedelta(days=31)))
+    [2013-05-31T00:00Z, 2013-07-01T00:00Z)
+    """
+    start = None if window.start is None else _back(window.start, length)
+    return Window(start, _back(window.end, length))
+
+
 def require_utc(time: datetime, what: str) -> None:
     """Refuse a time whose zone would have to be guessed, or is not UTC.
 

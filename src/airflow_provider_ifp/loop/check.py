@@ -1,28 +1,35 @@
-"""One drift check: the current window of the prediction log against the production version's own profile."""
+"""One drift check: the prediction log's windows against what production was trained on."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.adapters.counting import count_batches
+from airflow_provider_ifp.adapters.count_cache import CountCache
 from airflow_provider_ifp.adapters.ledger import project
-from airflow_provider_ifp.adapters.prediction_log import describe_search, iter_batches
+from airflow_provider_ifp.adapters.log_files import describe_search
 from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.errors import PredictionLogError, RegistryError
+from airflow_provider_ifp.core.errors import PredictionLogError
+from airflow_provider_ifp.core.findings import DriftCheck
 from airflow_provider_ifp.core.firing import Firing, decide_by_drift, decide_without_data
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.rule import rule_of
-from airflow_provider_ifp.core.windows import current_window
+from airflow_provider_ifp.core.persistence import persistent
+from airflow_provider_ifp.core.rolling import rolling_reference
+from airflow_provider_ifp.core.rule import Rule, rule_of
+from airflow_provider_ifp.core.windows import Window, current_window, preceding
+from airflow_provider_ifp.loop.reference import read_reference
+from airflow_provider_ifp.loop.window import LogCounter
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
+    from pathlib import Path
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.core.parts import Part
     from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy_trigger import DriftCondition
+    from airflow_provider_ifp.core.profile import Profile
 
-PROFILE = "ifp/profile.json"
+STAGE = "production"
 
 
 def check(
@@ -33,19 +40,22 @@ def check(
     predictions: str | None = None,
     force: bool = False,
     reason: str = "",
+    cache: Path | None = None,
 ) -> Firing:
     """Decide whether to retrain.
 
     Args:
         registry: Where the versions and the ledger are.
         policy: The model's policy.
-        now: The time of the run, UTC; the window ends there, half open.
+        now: The time of the run, UTC; the windows end there, half open.
         predictions: Root of the prediction log, where the policy names none.
         force: Fire without a check.
         reason: Why, when forced.
+        cache: The folder in which counts of the log's files are kept; None: all is counted anew.
 
     Raises:
-        PredictionLogError: there is no prediction log.
+        PredictionLogError: there is no prediction log, or one of its files is damaged.
+        DatasetError: a feature has values of another kind than the reference's.
         RegistryError: production has no profile, or the registry does not answer.
     """
     ledger = project(registry, policy.model)
@@ -53,36 +63,19 @@ def check(
     if early is not None:
         return early
     production = registry.version(policy.model, str(ledger.production))
-    profile = read_profile(registry, production)
-    window = current_window(now, policy.monitored_window)
-    root, columns = log_root(policy, predictions), [feature.name for feature in profile.features]
-    batches = iter_batches(root, policy.model, "production", window, columns=columns)
-    drift = check_drift(
-        profile,
-        count_batches(profile, batches),
-        rule_of(policy.watch, next(iter(policy.drift_conditions), None)),
+    profile = read_reference(registry, production, answers=policy.watch.prediction)
+    counter = LogCounter(
+        root=log_root(policy, predictions),
+        model=policy.model,
+        stage=STAGE,
+        profile=profile,
+        cache=CountCache(cache / policy.model if cache else None),
+        skip_unreadable=policy.watch.unreadable == "skip",
     )
-    if drift.rows["current"] == 0:
-        # Mostly the log is written elsewhere, or to another day: say where none was found.
-        searched = describe_search(root, policy.model, "production", window)
-        drift = replace(drift, reason=f"{drift.reason}; looked in {searched}")
-    return decide_by_drift(drift)
-
-
-def read_profile(registry: Registry, version: ModelVersion) -> Profile:
-    """The reference window's profile, as it was stored when the version was trained.
-
-    Raises:
-        RegistryError: the version has none.
-    """
-    content = registry.get_file(version.run_id, PROFILE)
-    if content is None:
-        raise RegistryError(
-            f"{version.model} version {version.version} has no {PROFILE} in its training run "
-            f"{version.run_id}, so there is nothing to hold the prediction log against; a version trained by "
-            "TrainOperator has one"
-        )
-    return Profile.from_json(json.loads(content), where=f"{PROFILE} of run {version.run_id}")
+    watch = _Watch(policy, profile, counter, now)
+    checks = {condition: watch.check(condition) for condition in policy.drift_conditions}
+    counter.cache.prune()
+    return decide_by_drift(policy.trigger, checks, counter.notes)
 
 
 def log_root(policy: Policy, predictions: str | None) -> str:
@@ -98,3 +91,58 @@ def log_root(policy: Policy, predictions: str | None) -> str:
             "predictions in section [ifp] of airflow.cfg (AIRFLOW__IFP__PREDICTIONS)"
         )
     return policy.resolve(named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """A policy's watch over the log as of one moment; each window is counted once."""
+
+    policy: Policy
+    profile: Profile
+    counter: LogCounter
+    now: datetime
+    _counted: dict[Window, Part] = field(default_factory=dict)
+
+    def check(self, condition: DriftCondition) -> DriftCheck:
+        """Check the newest windows by one condition, as many as `monitor.consecutive` looks at."""
+        watch = self.policy.watch
+        rule, length = rule_of(watch, condition), condition.window or watch.evaluation_window
+        newest = current_window(self.now, length)
+        asked = watch.consecutive
+        windows = [preceding(newest, length * back) for back in reversed(range(asked.of_last))]
+        found = persistent([self._check(window, rule) for window in windows], asked.windows, asked.of_last)
+        if found.rows["current"]:
+            return found
+        # Mostly the log is written elsewhere, or to another day: say where none was found.
+        searched = describe_search(self.counter.root, self.policy.model, STAGE, newest)
+        return replace(found, reason=f"{found.reason}; looked in {searched}")
+
+    def _check(self, window: Window, rule: Rule) -> DriftCheck:
+        profile, part = self.profile, self._count(window)
+        length = self.policy.watch.baseline_window
+        if length != "training":
+            before = self._count(_baseline(window, length))
+            if before.rows < max(rule.min_rows, 1):
+                return _no_reference(before.rows, part.rows, rule.min_rows)
+            profile, part = rolling_reference(profile, before, part)
+        segments = {
+            one.name: (one.profile, part.segments[one.name].counts)
+            for one in profile.segments
+            if one.name in part.segments
+        }
+        return check_drift(profile, part.counts, rule, segments)
+
+    def _count(self, window: Window) -> Part:
+        if window not in self._counted:
+            self._counted[window] = self.counter.count(window)
+        return self._counted[window]
+
+
+def _baseline(window: Window, length: timedelta) -> Window:
+    """The rolling reference of a window: what came right before it."""
+    return current_window(window.start or window.end, length)
+
+
+def _no_reference(before: int, now: int, needed: int) -> DriftCheck:
+    reason = f"undecided: {before:,} rows in monitor.baseline_window before the window, {needed:,} needed"
+    return DriftCheck(drifted=None, reason=reason, rows={"reference": before, "current": now}, features=())

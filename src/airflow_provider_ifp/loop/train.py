@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.core.build import UNRECORDED, differences
 from airflow_provider_ifp.core.errors import RegistryError
-from airflow_provider_ifp.loop.check import PROFILE
 from airflow_provider_ifp.loop.claim import Patience, heartbeat, newest, take_turn
 from airflow_provider_ifp.loop.launch import launch
 from airflow_provider_ifp.loop.prepare import prepare
+from airflow_provider_ifp.loop.reference import PROFILE
 from airflow_provider_ifp.training.provenance import FORMAT, record_code, seed_facts, window_facts
 from airflow_provider_ifp.training.registration import PROVENANCE, Registration, register
 

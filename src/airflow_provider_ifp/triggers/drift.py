@@ -89,6 +89,7 @@ class DriftTrigger(BaseTrigger):
             await asyncio.sleep(self.poke_interval)
 
     def _check(self, address: RegistryAddress, waited: timedelta) -> dict[str, Any]:
+        from airflow_provider_ifp.hooks.run_facts import cache_folder
         from airflow_provider_ifp.loop.check import check
 
         return check(
@@ -98,4 +99,5 @@ class DriftTrigger(BaseTrigger):
             predictions=self.predictions,
             force=self.force,
             reason=self.reason,
+            cache=cache_folder() / "counts",
         ).to_json()

@@ -19,9 +19,10 @@ from airflow_provider_ifp.adapters.prediction_log import write_predictions
 from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.core.moves import Attempt, plan_judgement
 from airflow_provider_ifp.core.policy import Policy
-from airflow_provider_ifp.loop.check import PROFILE, check
+from airflow_provider_ifp.loop.check import check
 from airflow_provider_ifp.loop.claim import Patience
 from airflow_provider_ifp.loop.move import promote
+from airflow_provider_ifp.loop.reference import PROFILE
 from airflow_provider_ifp.loop.train import Order, train
 from airflow_provider_ifp.loop.validate import validate
 from airflow_provider_ifp.training.model_files import save_model

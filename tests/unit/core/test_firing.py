@@ -6,9 +6,11 @@ import pytest
 
 from airflow_provider_ifp.core.counts import count_categories
 from airflow_provider_ifp.core.drift import check_drift
+from airflow_provider_ifp.core.findings import DriftCheck
 from airflow_provider_ifp.core.firing import decide_by_drift, decide_without_data
 from airflow_provider_ifp.core.lifecycle import Ledger
 from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_judgement, plan_promotion
+from airflow_provider_ifp.core.policy_trigger import DriftCondition, TriggerGroup
 from airflow_provider_ifp.core.profile import Profile
 from airflow_provider_ifp.core.reference import profile_categories
 from airflow_provider_ifp.core.rule import Rule
@@ -47,7 +49,8 @@ def decided(events, *, force=False, reason=""):
 
 def checked(monday, sunday, **limits):
     counts = {"day": count_categories(DAY, {"mon": monday, "sun": sunday}, missing=0)}
-    return decide_by_drift(check_drift(REFERENCE, counts, Rule(**limits)))
+    check = check_drift(REFERENCE, counts, Rule(**limits))
+    return decide_by_drift(TriggerGroup(any=(DriftCondition(),)), {DriftCondition(): check})
 
 
 def test_nothing_in_production_fires():
@@ -113,3 +116,49 @@ def test_without_a_check_the_record_has_its_keys_all_the_same():
         "rows": None,
         "features": [],
     }
+
+
+DRIFTS = [
+    DriftCondition(metric="psi", threshold=0.1),
+    DriftCondition(metric="js", threshold=0.1),
+    DriftCondition(metric="psi", threshold=0.3, feature_group="calendar"),
+]
+
+
+def found(drifted, reason):
+    return DriftCheck(drifted=drifted, reason=reason, rows={"reference": 9, "current": 9}, features=())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "third", "any_of", "all_of"),
+    [
+        (False, False, False, False, False),
+        (True, False, False, True, False),
+        (True, True, True, True, True),
+        (None, False, False, None, False),
+        (None, True, False, True, False),
+        (None, True, True, True, None),
+        (None, None, None, None, None),
+    ],
+)
+def test_any_fires_on_one_and_all_on_every_one_and_what_is_undecided_fires_never(
+    first, second, third, any_of, all_of
+):
+    checks = {
+        one: found(value, one.metric) for one, value in zip(DRIFTS, (first, second, third), strict=True)
+    }
+    for holds, group in (
+        (any_of, TriggerGroup(any=tuple(DRIFTS))),
+        (all_of, TriggerGroup(all=tuple(DRIFTS))),
+    ):
+        firing = decide_by_drift(group, checks)
+        assert (firing.fired, firing.decided) == (holds is True, holds is not None)
+
+
+def test_groups_nest_and_each_reason_stands_once_with_what_was_left_out_behind():
+    one, other, third = DRIFTS
+    nested = TriggerGroup(all=(one, TriggerGroup(any=(other, third))))
+    checks = {one: found(True, "a"), other: found(False, "b"), third: found(True, "b")}
+    firing = decide_by_drift(nested, checks, ["left out: a file"])
+    assert (firing.fired, firing.reasons) == (True, ("a", "b", "left out: a file"))
+    assert firing.check is checks[one]

@@ -1,0 +1,114 @@
+"""Where the files of the prediction log lie, and which of them a window touches.
+
+One listing for the days and one for each day; no file is opened.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from pyarrow import fs
+
+from airflow_provider_ifp.adapters.scanning import first_line
+from airflow_provider_ifp.adapters.storage import resolve_uri
+from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
+from airflow_provider_ifp.core.windows import Window
+
+STAGES = ("production", "shadow", "replay")
+_MODEL = re.compile(r"[A-Za-z0-9_-]+")
+_AN_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """One file of the log.
+
+    Attributes:
+        path: On the log's file system.
+        hour: When the hour of its folder begins, UTC.
+        size: In bytes.
+        changed: When it was last written, in nanoseconds since 1970; 0 where the store does not say.
+    """
+
+    path: str
+    hour: datetime
+    size: int
+    changed: int
+
+    @property
+    def window(self) -> Window:
+        """The hour whose rows it holds."""
+        return Window(self.hour, self.hour + _AN_HOUR)
+
+
+def describe_search(root: str, model: str, stage: str, window: Window) -> str:
+    """Say where a window's rows were looked for, and which days there are: for messages when none was found.
+
+    Raises:
+        PredictionLogError: No log of this model.
+    """
+    filesystem, folder = locate(root, model, stage)
+    days = sorted(_list_days(filesystem, folder, root, model))
+    found = f"the days there are {days[0]} to {days[-1]}" if days else "no day is there"
+    return f"{folder} in the window {window}; {found}"
+
+
+def locate(root: str, model: str, stage: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system of a log, and the folder of a model's stage on it.
+
+    Raises:
+        PredictionLogError: No name of a model or of a stage, or no such file system.
+    """
+    if not _MODEL.fullmatch(model):
+        raise PredictionLogError(f"prediction log: model {model!r}: expected letters, digits, _ and - only")
+    if stage not in STAGES:
+        raise PredictionLogError(f"prediction log: stage {stage!r}: expected one of {', '.join(STAGES)}")
+    try:
+        filesystem, path = resolve_uri(root)
+    except DatasetError as error:
+        raise PredictionLogError(f"prediction log: {error}") from None
+    return filesystem, f"{path}/model={model}/stage={stage}"
+
+
+def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFile]:
+    """List the files of the hours that the window touches, in the order of hours and names.
+
+    Raises:
+        PredictionLogError: No log of this model, or a store that cannot be listed.
+    """
+    filesystem, folder = locate(root, model, stage)
+    last = window.end - timedelta(microseconds=1)
+    files = []
+    for day, place in sorted(_list_days(filesystem, folder, root, model).items()):
+        if day > last.date() or (window.start is not None and day < window.start.date()):
+            continue
+        for info in filesystem.get_file_info(fs.FileSelector(place, recursive=True, allow_not_found=True)):
+            found = re.search(r"/hour=([01][0-9]|2[0-3])/", info.path)
+            if found is None or info.type != fs.FileType.File or not info.path.endswith(".parquet"):
+                continue
+            hour = datetime.combine(day, time(int(found[1])), UTC)
+            if info.base_name.startswith((".", "_")) or hour > last:
+                continue
+            if window.start is None or hour + _AN_HOUR > window.start:
+                files.append(LogFile(info.path, hour, info.size, info.mtime_ns or 0))
+    return sorted(files, key=lambda file: file.path)
+
+
+def _list_days(filesystem: fs.FileSystem, folder: str, root: str, model: str) -> dict[date, str]:
+    """Find the day folders of a stage; a model that has a log but nothing at this stage has none."""
+    parent = folder.rpartition("/")[0]
+    try:
+        if filesystem.get_file_info(parent).type != fs.FileType.Directory:
+            raise PredictionLogError(
+                f"prediction log: {root} has no folder model={model} (looked for {parent}); let serving "
+                "write there, or name the log's root in monitor.predictions (else [ifp] predictions)"
+            )
+        infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    except OSError as error:
+        raise PredictionLogError(f"prediction log: {parent} cannot be listed: {first_line(error)}") from None
+    days = {}
+    for info in infos:
+        day = re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", info.base_name)
+        if day is not None and info.type == fs.FileType.Directory:
+            days[date.fromisoformat(day[1])] = info.path
+    return days

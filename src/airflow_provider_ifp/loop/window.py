@@ -1,0 +1,164 @@
+"""The counts of a window of the prediction log, of which only what is new is read.
+
+A file whose hour lies in the window is counted once per reference, known by its path, size and time of
+change; a day's files are merged once more. An hour that the window cuts through is counted anew each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pyarrow import fs
+
+from airflow_provider_ifp.adapters.log_counting import count_log_file
+from airflow_provider_ifp.adapters.log_files import list_files, locate
+from airflow_provider_ifp.core.digest import digest_json
+from airflow_provider_ifp.core.errors import DamagedFileError, PredictionLogError
+from airflow_provider_ifp.core.parts import Part, merge_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from airflow_provider_ifp.adapters.count_cache import CountCache
+    from airflow_provider_ifp.adapters.log_files import LogFile
+    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.core.windows import Window
+
+log = logging.getLogger(__name__)
+
+_FORMAT = "1"
+"""Part of every key: another way of counting must not find the counts of this one."""
+
+
+@dataclass(slots=True)
+class LogCounter:
+    """Counts windows of one model's log against one reference.
+
+    Attributes:
+        root: Path or URI of the log.
+        model: The registered model.
+        stage: `production`, `shadow` or `replay`.
+        profile: The reference's.
+        cache: Where counted parts are kept.
+        skip_unreadable: Leave a damaged file out and name it, instead of failing.
+        notes: What was left out, and why, each once.
+    """
+
+    root: str
+    model: str
+    stage: str
+    profile: Profile
+    cache: CountCache
+    skip_unreadable: bool = False
+    notes: list[str] = field(default_factory=list)
+    _filesystem: fs.FileSystem = field(init=False)
+    _reference: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Find the log.
+
+        Raises:
+            PredictionLogError: No name of a model or stage, or no such file system.
+        """
+        self._filesystem, _ = locate(self.root, self.model, self.stage)
+        self._reference = digest_json(self.profile.to_json())
+
+    def count(self, window: Window) -> Part:
+        """Count a window.
+
+        Raises:
+            PredictionLogError: No log of this model, or a damaged file that is not to be skipped.
+            DatasetError: A feature has values of another kind than the reference's.
+        """
+        files = self._without_copies(list_files(self.root, self.model, self.stage, window))
+        return merge_parts(
+            self._count_day(list(of_day), window)
+            for _, of_day in itertools.groupby(files, key=lambda file: file.hour.date())
+        )
+
+    def _count_day(self, files: Sequence[LogFile], window: Window) -> Part:
+        whole = [file for file in files if _covers(window, file.window)]
+        parts = [self._count_cut(file, window) for file in files if file not in whole]
+        if len(whole) < len(files) or len(whole) == 1:
+            return merge_parts([*parts, *map(self._count_whole, whole)])
+        key = self._key(*sorted(self._key_of(file) for file in whole))
+        kept = self.cache.get(key)
+        if kept is not None:
+            return kept
+        before = len(self.notes)
+        part = merge_parts(map(self._count_whole, whole))
+        if len(self.notes) == before:
+            self.cache.put(key, part)
+        return part
+
+    def _count_whole(self, file: LogFile) -> Part:
+        key = self._key_of(file)
+        kept = self.cache.get(key)
+        if kept is not None:
+            return kept
+        part, complete = self._count(file, None)
+        if complete:
+            self.cache.put(key, part)
+        return part
+
+    def _count_cut(self, file: LogFile, window: Window) -> Part:
+        return self._count(file, window)[0]
+
+    def _count(self, file: LogFile, within: Window | None) -> tuple[Part, bool]:
+        """Count a file; False: something was left out, and noted."""
+        try:
+            part, strays = count_log_file(self.profile, file, self._filesystem, within)
+        except DamagedFileError as error:
+            if self._filesystem.get_file_info(file.path).type == fs.FileType.NotFound:
+                self._note(f"left out: {file.path} vanished while the log was read")
+            elif self.skip_unreadable:
+                self._note(f"left out: {error}")
+            else:
+                raise PredictionLogError(
+                    f"prediction log: {error}; or set monitor.unreadable: skip to leave such files out"
+                ) from None
+            return Part(), False
+        if strays:
+            self._note(f"left out: {strays:,} rows of {file.path}, whose ts is not of that hour")
+        return part, not strays
+
+    def _without_copies(self, files: Sequence[LogFile]) -> Iterator[LogFile]:
+        """Leave out a file that has the same bytes as another of its hour: its rows would count twice."""
+        for _, group in itertools.groupby(files, key=lambda file: file.hour):
+            of_hour = list(group)
+            sizes = [file.size for file in of_hour]
+            seen: dict[str, str] = {}
+            for file in of_hour:
+                content = self._content(file) if sizes.count(file.size) > 1 else None
+                first = None if content is None else seen.setdefault(content, file.path)
+                if first in (None, file.path):
+                    yield file
+                else:
+                    self._note(f"left out: {file.path} is a copy of {first}")
+
+    def _content(self, file: LogFile) -> str | None:
+        try:
+            with self._filesystem.open_input_stream(file.path) as stream:
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError:
+            return None
+
+    def _key_of(self, file: LogFile) -> str:
+        return self._key(self.stage, file.path, str(file.size), str(file.changed))
+
+    def _key(self, *parts: str) -> str:
+        return digest_json([_FORMAT, self._reference, *parts]).removeprefix("sha256:")
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            log.warning("%s: %s", self.model, text)
+            self.notes.append(text)
+
+
+def _covers(window: Window, hour: Window) -> bool:
+    after_start = window.start is None or (hour.start is not None and window.start <= hour.start)
+    return after_start and hour.end <= window.end
