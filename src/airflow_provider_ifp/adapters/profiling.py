@@ -21,7 +21,7 @@ from airflow_provider_ifp.adapters.columns import (
 )
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import profile_categories, profile_lists, profile_numbers
+from airflow_provider_ifp.core.reference import FINE, profile_categories, profile_lists, profile_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -34,6 +34,7 @@ def profile_table(
     data: pa.Table | Iterable[pa.RecordBatch],
     features: Sequence[str],
     categorical: Sequence[str] | None = None,
+    fine: int = FINE,
 ) -> Profile:
     """Profile a reference window.
 
@@ -41,6 +42,7 @@ def profile_table(
         data: The window's rows; batches are brought together, since quantiles need all values.
         features: The columns to profile.
         categorical: Those of them that are categories; None: string, bool and dictionary columns.
+        fine: Into how many parts of equal rows the fine grid cuts numbers, a multiple of 100.
 
     Raises:
         DatasetError: No rows, no features, a column that is not there or that has no profile, text that is
@@ -58,12 +60,12 @@ def profile_table(
         )
     require_among(features, categorical or ())
     profiled = tuple(
-        profile_column(name, named_column(table.schema, table, name), categorical) for name in features
+        profile_column(name, named_column(table.schema, table, name), categorical, fine) for name in features
     )
     return Profile(profiled, rows=table.num_rows)
 
 
-def profile_column(name: str, column: Column, categorical: Sequence[str] | None) -> Feature:
+def profile_column(name: str, column: Column, categorical: Sequence[str] | None, fine: int = FINE) -> Feature:
     """Profile one column.
 
     Raises:
@@ -72,11 +74,11 @@ def profile_column(name: str, column: Column, categorical: Sequence[str] | None)
     kind = kind_of(name, column.type, categorical)
     values = value_type(column.type)
     if kind == "list":
-        return profile_lists(name, lists(column, None, name))
+        return profile_lists(name, lists(column, None, name), fine)
     if kind == "category" and values is not None and values != "list":
         counts, missing = count_texts(column)
         return profile_categories(name, counts, missing, values)
-    return profile_numbers(name, numbers(column), "time" if values == "time" else "number")
+    return profile_numbers(name, numbers(column), "time" if values == "time" else "number", fine)
 
 
 def kind_of(

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 KEPT_NAMES: Final = 10_000
 AXES: Final = 4
-# Divided, not multiplied: 100 / 1000 is the same float as 1 / 10, and so the edge the same as the decile.
-_FINE: Final = np.arange(1, 1000) / 1000
+FINE: Final = 1_000
 _TENTHS: Final = np.arange(1, 10) / 10
 _TAILS: Final = np.array([1, 5, 95, 99]) / 100
 
 
 def profile_numbers(
-    name: str, values: NDArray[np.float64], value_type: Literal["number", "time"] = "number"
+    name: str,
+    values: NDArray[np.float64],
+    value_type: Literal["number", "time"] = "number",
+    fine: int = FINE,
 ) -> NumericProfile:
     """Profile a numeric feature.
 
@@ -38,6 +40,8 @@ def profile_numbers(
         name: The feature's column.
         values: Shape (rows,); NaN is missing, infinities are values (they fall into the outer intervals).
         value_type: What the numbers stand for; times are seconds since 1970.
+        fine: Into how many parts of equal rows the fine grid cuts them: a multiple of 100, so that deciles
+            and tails are among its edges.
 
     >>> profile_numbers("x", np.arange(1.0, 12.0)).cuts("deciles")
     (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
@@ -48,7 +52,9 @@ def profile_numbers(
     distinct, rows = np.unique(present, return_counts=True)
     # `+ 0.0` makes -0.0 the same value as 0.0 in the written record too.
     atoms = distinct[rows * 10 >= len(present)] + 0.0
-    edges = np.unique(np.concatenate([_quantiles(present, _FINE), atoms[np.isfinite(atoms)]])) + 0.0
+    # Divided, not multiplied: 100 / 1000 is the same float as 1 / 10, and so the edge the same as the decile.
+    shares = np.arange(1, fine) / fine
+    edges = np.unique(np.concatenate([_quantiles(present, shares), atoms[np.isfinite(atoms)]])) + 0.0
     finite = present[np.abs(present) <= LARGEST]
     empty = NumericProfile(
         name=name,
@@ -138,12 +144,13 @@ def profile_categories(
     )
 
 
-def profile_lists(name: str, lists: NDArray[np.float64]) -> ListProfile:
+def profile_lists(name: str, lists: NDArray[np.float64], fine: int = FINE) -> ListProfile:
     """Profile a feature of lists by their norm and their projections on the first principal axes.
 
     Args:
         name: The feature's column.
         lists: Shape (rows, length); a row with NaN or an infinity is missing.
+        fine: As of `profile_numbers`.
 
     >>> rng = np.random.default_rng(0)
     >>> lists = rng.normal(size=(500, 6)) * [5, 3, 1, 1, 1, 1]
@@ -166,7 +173,9 @@ def profile_lists(name: str, lists: NDArray[np.float64]) -> ListProfile:
     )
     names = [f"{name}: norm", *(f"{name}: axis {number}" for number in range(1, len(axes) + 1))]
     measured = zip(names, measure_lists(feature, lists), strict=True)
-    return replace(feature, measures=tuple(profile_numbers(part, values) for part, values in measured))
+    return replace(
+        feature, measures=tuple(profile_numbers(part, values, fine=fine) for part, values in measured)
+    )
 
 
 def measure_lists(feature: ListProfile, lists: NDArray[np.float64]) -> list[NDArray[np.float64]]:

@@ -13,6 +13,7 @@ from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.findings import DriftCheck
 from airflow_provider_ifp.core.firing import Firing, decide_by_drift, decide_without_data
 from airflow_provider_ifp.core.persistence import persistent
+from airflow_provider_ifp.core.profile import SCORE
 from airflow_provider_ifp.core.rolling import rolling_reference
 from airflow_provider_ifp.core.rule import Rule, rule_of
 from airflow_provider_ifp.core.windows import Window, current_window, preceding
@@ -20,10 +21,12 @@ from airflow_provider_ifp.loop.reference import read_reference
 from airflow_provider_ifp.loop.window import LogCounter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.core.counts import Counts
     from airflow_provider_ifp.core.parts import Part
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.policy_trigger import DriftCondition
@@ -130,12 +133,22 @@ class _Watch:
             for one in profile.segments
             if one.name in part.segments
         }
-        return check_drift(profile, part.counts, rule, segments)
+        profile, counts = _without_scores(profile, part.counts)
+        return check_drift(profile, counts, rule, segments)
 
     def _count(self, window: Window) -> Part:
         if window not in self._counted:
             self._counted[window] = self.counter.count(window)
         return self._counted[window]
+
+
+def _without_scores(profile: Profile, counts: Mapping[str, Counts]) -> tuple[Profile, Mapping[str, Counts]]:
+    """Leave out scores where the log holds none: a server need not write them."""
+    if any(of.present for name, of in counts.items() if name.startswith(SCORE)):
+        return profile, counts
+    predictions = tuple(one for one in profile.predictions if one.name != SCORE)
+    kept = {name: of for name, of in counts.items() if not name.startswith(SCORE)}
+    return replace(profile, predictions=predictions), kept
 
 
 def _baseline(window: Window, length: timedelta) -> Window:

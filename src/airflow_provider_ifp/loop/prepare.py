@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,13 +13,13 @@ import pyarrow.compute as pc
 from airflow_provider_ifp.adapters.environment import device_class, named_environment, read_environment
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.manifest import manifest_digest
-from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.adapters.source_code import copy_source_code, read_source_code
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.build import Build
 from airflow_provider_ifp.core.policy import require_training_keys
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
+from airflow_provider_ifp.loop.reference import make_reference, write_profile
 from airflow_provider_ifp.training.provenance import window_facts
 from airflow_provider_ifp.training.spec import Spec
 
@@ -136,8 +135,7 @@ class Prepared:
 
     def profile(self) -> bytes:
         """The reference window's profile, as `ifp/profile.json` holds it."""
-        found = profile_table(self.rows.table, self.columns.features, self.columns.categorical).to_json()
-        return json.dumps(found, separators=(",", ":")).encode()
+        return write_profile(make_reference(self.rows.table, self.columns, self.policy))
 
     def spec(self, *, work: Path, checkpoints: Path) -> Spec:
         """Write the rows where the trainer reads them, and say what it is to do."""

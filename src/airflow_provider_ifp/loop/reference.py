@@ -1,21 +1,77 @@
-"""What production's windows are held against: the profile that was stored when its version was trained."""
+"""What production's windows are held against: profiles that are stored as a version is trained and judged."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_ifp.core.errors import RegistryError
-from airflow_provider_ifp.core.profile import Profile
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from airflow_provider_ifp.adapters.columns import value_type
+from airflow_provider_ifp.adapters.counting import count_batches
+from airflow_provider_ifp.adapters.profiling import count_texts, profile_table
+from airflow_provider_ifp.adapters.scanning import in_utc, window_filter
+from airflow_provider_ifp.core.calibration import FEWEST_BLOCKS, calibrate
+from airflow_provider_ifp.core.errors import PolicyError, RegistryError
+from airflow_provider_ifp.core.profile import PREDICTION, SCORE, Profile, Segment
+from airflow_provider_ifp.core.reference import profile_categories, profile_lists, profile_numbers
+from airflow_provider_ifp.core.windows import Window
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.core.metrics import Answers
+    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.profile import Feature
+    from airflow_provider_ifp.loop.labelled import Columns
 
 PROFILE: Final = "ifp/profile.json"
 """Of the training window: its features, and its segments."""
 ANSWERS: Final = "ifp/prediction_profile.json"
-"""Of the holdout: what the version answered, and how far it was off."""
+"""Of the holdout: what the version answered."""
+
+MOST_SEGMENTS: Final = 20
+FEWEST_ROWS: Final = 200
+"""Of a segment; with fewer its deciles are too rough for anything to be called."""
+_FINE_OF_SEGMENT: Final = 100
+"""Parts of equal rows, so that 20 segments take no more room than two references; KS is off by 1% at most."""
+
+
+def make_reference(table: pa.Table, columns: Columns, policy: Policy) -> Profile:
+    """Profile the training window: its features, how far they move by themselves, and its segments.
+
+    Args:
+        table: The window's rows.
+        columns: The features, and which are categories.
+        policy: Its `monitor` names the segments, and how long a window of the log is.
+
+    Raises:
+        PolicyError: a segment is no feature, or its values are no categories.
+        DatasetError: a feature has no profile.
+    """
+    blocks = _blocks(table, str(policy.data.time_column), policy.watch.evaluation_window)
+    profile = profile_table(table, columns.features, columns.categorical)
+    segments: list[Segment] = []
+    for column in policy.watch.segments:
+        _require_segment(column, table, columns)
+        names = pc.cast(table[column], pa.string())
+        for value in _largest(names):
+            rows = table.filter(pc.fill_null(pc.equal(names, value), fill_value=False))
+            of_value = profile_table(rows, columns.features, columns.categorical, _FINE_OF_SEGMENT)
+            segments.append(Segment(column, value, _calibrated(of_value, rows, policy, blocks)))
+    return replace(_calibrated(profile, table, policy, blocks), segments=tuple(segments))
+
+
+def profile_answers(answers: Answers) -> Profile:
+    """Profile what a version answered on the holdout, as it answers in the log."""
+    predictions = [_profile_values(PREDICTION, answers.prediction)]
+    if answers.score is not None:
+        predictions.append(_profile_values(SCORE, answers.score))
+    return Profile((), len(answers.prediction), tuple(predictions))
 
 
 def read_reference(registry: Registry, version: ModelVersion, *, answers: bool) -> Profile:
@@ -43,3 +99,61 @@ def read_reference(registry: Registry, version: ModelVersion, *, answers: bool) 
         return profile
     of_holdout = Profile.from_json(json.loads(judged), where=f"{ANSWERS} of run {version.run_id}")
     return replace(profile, predictions=of_holdout.predictions)
+
+
+def write_profile(profile: Profile) -> bytes:
+    """Write a profile as both files hold it."""
+    return json.dumps(profile.to_json(), separators=(",", ":")).encode()
+
+
+def _require_segment(column: str, table: pa.Table, columns: Columns) -> None:
+    if column not in columns.features:
+        raise PolicyError(
+            f"monitor.segments: {column} is no feature, so the log does not have it; the features are "
+            f"{', '.join(columns.features)}"
+        )
+    found = table.schema.field(column).type
+    if value_type(found) not in ("text", "boolean"):
+        raise PolicyError(
+            f"monitor.segments: {column}: expected text or booleans, found {found}; "
+            "write a column of names beside it, and name that one"
+        )
+
+
+def _largest(names: pa.ChunkedArray) -> list[str]:
+    """The most frequent values, as many as are watched and have rows enough."""
+    counted, _ = count_texts(names)
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return [value for value, rows in ordered[:MOST_SEGMENTS] if rows >= FEWEST_ROWS]
+
+
+def _blocks(table: pa.Table, time_column: str, length: timedelta) -> list[Window]:
+    """Blocks of time as long as a window of the log, or thirds of what there is."""
+    times = pc.min_max(in_utc(table[time_column])).as_py()
+    start, end = times["min"], times["max"] + timedelta(microseconds=1)
+    length = min(length, (end - start) / FEWEST_BLOCKS)
+    if length <= timedelta(0):
+        return []
+    ends = [end - length * back for back in range(int((end - start) / length))]
+    return [Window(one - length, one) for one in reversed(ends)]
+
+
+def _calibrated(profile: Profile, table: pa.Table, policy: Policy, blocks: list[Window]) -> Profile:
+    """The profile with the noise of its features, where there are blocks enough that have rows."""
+    name = str(policy.data.time_column)
+    counted = []
+    for block in blocks:
+        rows = table.filter(window_filter(name, table.schema.field(name).type, block))
+        if rows.num_rows:
+            counted.append(count_batches(profile, rows.to_batches(), "coarse"))
+    return calibrate(profile, counted) if len(counted) >= FEWEST_BLOCKS else profile
+
+
+def _profile_values(name: str, values: Any) -> Feature:
+    found = np.asarray(values)
+    if found.ndim > 1:
+        return profile_lists(name, found.astype(np.float64))
+    if found.dtype.kind in "biuf":
+        return profile_numbers(name, found.astype(np.float64))
+    present = [str(value) for value in found.tolist() if value is not None]
+    return profile_categories(name, Counter(present), len(found) - len(present))

@@ -19,6 +19,7 @@ from airflow_provider_ifp.core.metrics import Answers
 from airflow_provider_ifp.core.moves import plan_judgement
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
+from airflow_provider_ifp.loop.reference import ANSWERS, profile_answers, write_profile
 from airflow_provider_ifp.report.verdict_page import verdict_page
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.scorer import score
@@ -57,7 +58,7 @@ def validate(
 
     Returns:
         The verdict; `ifp/validation.json` and `ifp/report.html` of the candidate's run hold it, and the
-        ledger its digest.
+        ledger its digest. `ifp/prediction_profile.json` holds what the candidate answered.
 
     Raises:
         DatasetError: the holdout is missing or lacks a column.
@@ -95,6 +96,7 @@ def validate(
         policy_digest=policy.digest(),
         rng=np.random.default_rng(policy.train.seed if policy.train else 0),
     )
+    registry.put_file(candidate.run_id, ANSWERS, write_profile(profile_answers(answers[version])))
     record_verdict(registry, candidate, verdict, attempt)
     return verdict
 
