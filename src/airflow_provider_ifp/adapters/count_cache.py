@@ -11,15 +11,15 @@ import io
 import json
 import os
 import time
+import uuid
 import zipfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from pyarrow import fs
 
-from airflow_provider_ifp.adapters.storage import write_atomically
 from airflow_provider_ifp.core.counts import Counts
 from airflow_provider_ifp.core.moments import Moments
 from airflow_provider_ifp.core.parts import Part
@@ -57,10 +57,16 @@ class CountCache:
         """Keep a part; a disk that is full or cannot be written costs a later check its time, no more."""
         if self._folder is None:
             return
+        path = self._path(key)
+        temporary = path.with_name(f"{key}.{uuid.uuid4().hex}.tmp")
         try:
-            write_atomically(fs.LocalFileSystem(), str(self._path(key)), _pack(part))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Not forced to the disk: what a crash leaves of it is found to be damaged, and counted anew.
+            temporary.write_bytes(_pack(part))
+            temporary.replace(path)
         except OSError:
-            return
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def prune(self) -> None:
         """Remove what nobody has used for 60 days."""

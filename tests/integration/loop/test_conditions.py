@@ -1,0 +1,138 @@
+"""What a policy can ask of the log: segments, several windows, a rolling reference, answers, many methods."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from airflow_provider_ifp.core.errors import PolicyError
+from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.loop.reference import ANSWERS, PROFILE
+
+NOW = datetime(2024, 2, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def production(loop):
+    """Version 1, trained by the loop itself, judged, and in production."""
+
+    def put(**monitor):
+        policy = loop.policy(monitor=monitor)
+        made = loop.train(policy=policy)
+        loop.validate(made["version"], policy=policy)
+        loop.put(made["version"])
+        return policy, made
+
+    return put
+
+
+def stored(loop, made, name):
+    return Profile.from_json(json.loads(loop.registry.get_file(made["run_id"], name)))
+
+
+def moved_apart(rows, by):
+    """x moved up in the northern third and a little down in the rest, so that its mean stays."""
+    north = np.array(rows["region"].to_pylist()) == "north"
+    x = rows["x"].to_numpy() + by * (north - north.mean())
+    return rows.set_column(rows.schema.get_field_index("x"), "x", pa.array(x))
+
+
+def test_training_stores_segments_noise_and_the_gate_stores_the_answers(loop, production):
+    _, made = production(segments=["region"])
+    profile = stored(loop, made, PROFILE)
+    assert [(one.name, one.profile.rows) for one in profile.segments] == [
+        ("region=south", profile.rows - profile.segments[1].profile.rows),
+        ("region=north", profile.segments[1].profile.rows),
+    ]
+    assert all(one.noise is not None for one in profile.measured)
+    assert len(profile.segments[0].profile.features[0].edges) == 99
+    [answered] = stored(loop, made, ANSWERS).predictions
+    assert (answered.name, answered.counts.rows) == ("prediction", 600)
+
+
+def test_drift_of_one_segment_is_found_where_the_whole_hides_it(loop, production):
+    rows = moved_apart(loop.rows(NOW - 5 * DAY, days=5, seed=3), 0.8)
+    loop_policy, _ = production(segments=["region"], min_rows=100, prediction=False)
+    loop.write_log(rows)
+    check = loop.check(policy=loop_policy).check
+    assert [one.name for one in check.features if one.verdict == "drifted"] == ["x (region=north)"]
+    whole = loop.policy(monitor={"prediction": False})
+    assert loop.check(policy=whole).check.drifted is False
+
+
+def test_a_segment_that_is_no_feature_or_no_category_is_refused_before_training(loop):
+    for column, message in (
+        ("place", "place is no feature.*x, z, region"),
+        ("x", "x: expected text or bool"),
+    ):
+        with pytest.raises(PolicyError, match=message):
+            loop.train(policy=loop.policy(monitor={"segments": [column]}))
+    assert loop.registry.versions("demand") == ()
+
+
+def test_the_answers_are_watched_unless_the_policy_says_otherwise(loop, production):
+    policy, _ = production()
+    rows = loop.rows(NOW - 5 * DAY, days=5, seed=3)
+    loop.write_log(rows)
+    names = [one.name for one in loop.check(policy=policy).check.features]
+    assert sorted(names) == ["prediction", "region", "x", "z"]
+    unwatched = loop.policy(monitor={"prediction": False})
+    assert "prediction" not in [one.name for one in loop.check(policy=unwatched).check.features]
+
+
+@pytest.mark.parametrize(("windows", "of_last", "fired"), [(1, 1, True), (2, 2, False), (1, 3, True)])
+def test_so_many_of_the_last_windows_must_drift(loop, production, windows, of_last, fired):
+    policy, _ = production(
+        evaluation_window="2d", min_rows=100, consecutive={"windows": windows, "of_last": of_last}
+    )
+    loop.write_log(loop.rows(NOW - 6 * DAY, days=4, seed=3))
+    loop.write_log(loop.rows(NOW - 2 * DAY, days=2, seed=4, shift=1.0))
+    firing = loop.check(policy=policy)
+    assert (firing.fired, firing.decided) == (fired, True)
+    if fired and of_last > 1:
+        assert "in 1 of the last 3 windows, 1 needed" in firing.reasons[0]
+
+
+def test_a_rolling_reference_holds_the_log_against_its_own_past(loop, production):
+    policy, _ = production(baseline_window="4d", evaluation_window="2d", min_rows=200)
+    loop.write_log(loop.rows(NOW - 6 * DAY, days=6, seed=3, shift=2.0))
+    settled = loop.check(policy=policy).check
+    assert (settled.drifted, settled.rows) == (False, {"reference": 480, "current": 240})
+    trained = loop.policy(monitor={"evaluation_window": "2d", "min_rows": 200})
+    assert loop.check(policy=trained).check.drifted is True
+    assert loop.check(policy=policy, now=NOW - 4 * DAY).reasons == (
+        "undecided: 0 rows in monitor.baseline_window before the window, 200 needed",
+    )
+
+
+def test_conditions_with_windows_methods_and_groups_of_their_own_decide_together(loop, production):
+    monitor = {"min_rows": 100, "feature_groups": [{"name": "places", "features": ["region"]}]}
+    production(**monitor)
+    loop.write_log(loop.rows(NOW - 5 * DAY, days=5, seed=3, shift=1.0))
+    moved = {"type": "drift", "metric": "ks_pvalue", "threshold": 0.01, "window": "3d"}
+    places = {"type": "drift", "metric": "psi", "threshold": 0.1, "feature_group": "places"}
+    both = loop.policy(monitor=monitor, trigger={"all": [moved, places]})
+    either = loop.policy(monitor=monitor, trigger={"any": [moved, places]})
+    assert [loop.check(policy=one).fired for one in (both, either)] == [False, True]
+    first, second = loop.check(policy=either).reasons
+    assert "KS p" in first
+    assert second.startswith("no drift: largest PSI")
+    assert loop.check(policy=either).check.rows["current"] == 360
+
+
+def test_a_damaged_file_is_left_out_when_the_policy_says_so_and_the_reasons_name_it(loop, production):
+    policy, _ = production(unreadable="skip")
+    loop.write_log(loop.rows(NOW - 5 * DAY, days=5, seed=3))
+    paths = sorted((loop.home / "log").rglob("*.parquet"))
+    paths[0].write_bytes(b"PAR1 and nothing else")
+    firing = loop.check(policy=policy)
+    assert (firing.decided, firing.fired) == (True, False)
+    assert str(paths[0]) in firing.reasons[1]
+    for path in paths:
+        path.write_bytes(b"PAR1 and nothing else")
+    blind = loop.check(policy=policy)
+    assert (blind.decided, blind.fired) == (False, False)
+    assert "0 rows in the window" in blind.reasons[0]
