@@ -275,10 +275,12 @@ def show_peers(folder: Path, peers: list[str], repeats: int) -> None:
 def make_environment(folder: Path, name: str, packages: list[str]) -> Path:
     """Make an environment, once; return its Python."""
     python = folder / "environments" / name / "bin" / "python"
-    if not python.exists():
+    whole = python.parents[1] / "whole"
+    if not whole.exists():
         uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-        subprocess.run([uv, "venv", "-q", "--python", "3.11", python.parents[1]], check=True)
+        subprocess.run([uv, "venv", "-q", "--clear", "--python", "3.11", python.parents[1]], check=True)
         subprocess.run([uv, "pip", "install", "-q", "--python", python, *packages], check=True)
+        whole.touch()
     return python
 
 

@@ -5,22 +5,19 @@ folders whose names begin with `.` or `_` are not part of it, as everywhere in t
 is wrong with a dataset is one `DatasetError` that names it; a damaged file is found and named.
 """
 
-import difflib
 from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from pyarrow import fs
 
-from airflow_provider_ifp.adapters.scanning import first_line, in_utc, scan_batches, window_filter
-from airflow_provider_ifp.adapters.storage import resolve_uri
+from airflow_provider_ifp.adapters.dataset_files import find_files, require_columns
+from airflow_provider_ifp.adapters.scanning import in_utc, scan_batches, window_filter
+from airflow_provider_ifp.adapters.storage import first_line, resolve_uri
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.windows import Window
 
-_PARQUET = (".parquet", ".pq")
-_CSV = (".csv",)
 _FILES_NAMED = 20
 
 
@@ -33,21 +30,12 @@ def open_dataset(uri: str) -> ds.Dataset:
     Raises:
         DatasetError: Missing, an empty folder, files of other or mixed kinds, an unreadable file.
     """
-    filesystem, path = resolve_uri(uri)
+    found = find_files(uri)
+    hive = {} if found.root in found.files else {"partitioning": "hive", "partition_base_dir": found.root}
     try:
-        info = filesystem.get_file_info(path)
-    except OSError as error:
-        raise DatasetError(f"{uri}: the file system does not answer: {error}") from None
-    if info.type == fs.FileType.NotFound:
-        raise DatasetError(f"{uri}: no such file or folder; check data.source, or write the data first")
-    is_file = info.type == fs.FileType.File
-    files = [path] if is_file else _list_files(filesystem, path, uri)
-    kind = _kind_of(files, uri)
-    hive = {} if is_file else {"partitioning": "hive", "partition_base_dir": path}
-    try:
-        return ds.dataset(files, filesystem=filesystem, format=kind, **hive)
+        return ds.dataset(found.files, filesystem=found.filesystem, format=found.kind, **hive)
     except (pa.ArrowException, OSError) as error:
-        raise DatasetError(f"{uri}: a file cannot be read as {kind}: {first_line(error)}") from None
+        raise DatasetError(f"{uri}: a file cannot be read as {found.kind}: {first_line(error)}") from None
 
 
 def read_window(
@@ -186,49 +174,6 @@ def feature_columns(
             f"data.categorical: {strangers[0]!r} is no feature; features are {', '.join(chosen)}"
         )
     return chosen, list(categorical)
-
-
-def require_columns(schema: pa.Schema, names: Sequence[str], where: str) -> None:
-    """Refuse a schema that lacks a column.
-
-    Raises:
-        DatasetError: The message names the first missing column, the nearest one, and all there are.
-    """
-    for name in names:
-        if name in schema.names:
-            continue
-        near = difflib.get_close_matches(name, schema.names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise DatasetError(f"{where}: no column {name!r}{hint} Columns are: {', '.join(schema.names)}")
-
-
-def _list_files(filesystem: fs.FileSystem, path: str, uri: str) -> list[str]:
-    selector = fs.FileSelector(path, recursive=True)
-    listed = [info.path for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
-    below = {file: file.removeprefix(path).lstrip("/").split("/") for file in listed}
-    files = sorted(file for file, parts in below.items() if not any(part[:1] in "._" for part in parts))
-    if not files:
-        raise DatasetError(f"{uri}: the folder holds no file; expected Parquet or CSV files")
-    return files
-
-
-def _kind_of(files: Sequence[str], uri: str) -> str:
-    kinds = {
-        "parquet": [file for file in files if file.lower().endswith(_PARQUET)],
-        "csv": [file for file in files if file.lower().endswith(_CSV)],
-    }
-    strange = sorted(set(files) - set(kinds["parquet"]) - set(kinds["csv"]))
-    if strange:
-        raise DatasetError(
-            f"{uri}: {strange[0]} is neither Parquet ({', '.join(_PARQUET)}) nor CSV (.csv); "
-            "move it away, or let its name begin with _ or ."
-        )
-    found = [kind for kind, members in kinds.items() if members]
-    if len(found) > 1:
-        raise DatasetError(
-            f"{uri}: holds both {kinds['parquet'][0]} and {kinds['csv'][0]}; expected one kind of file"
-        )
-    return found[0]
 
 
 def _timestamp_type(schema: pa.Schema, name: str, uri: str) -> pa.TimestampType:

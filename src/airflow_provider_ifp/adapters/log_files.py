@@ -9,8 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from pyarrow import fs
 
-from airflow_provider_ifp.adapters.scanning import first_line
-from airflow_provider_ifp.adapters.storage import resolve_uri
+from airflow_provider_ifp.adapters.storage import first_line, resolve_uri
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from airflow_provider_ifp.adapters.columns import place_of
-from airflow_provider_ifp.adapters.scanning import first_line
+from airflow_provider_ifp.adapters.storage import first_line
 from airflow_provider_ifp.core.errors import DamagedFileError, DatasetError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_
 from airflow_provider_ifp.core.profile import CategoricalProfile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pyarrow import fs
 
@@ -25,6 +25,7 @@ def count_files(
     filesystem: fs.FileSystem | None = None,
     within: str | None = None,
     grid: Grid = "fine",
+    advance: Callable[[int], object] = lambda _: None,
 ) -> dict[str, Counts]:
     """Count all rows of Parquet files.
 
@@ -35,6 +36,7 @@ def count_files(
         within: The struct column that holds the features (the prediction log's `features`); None: they are
             columns of the file.
         grid: The bins of numbers; the coarser ones cost a third as much and have no moments.
+        advance: Called with the number of values that were counted.
 
     Returns:
         Counts by measured name; of zero rows when there are no files.
@@ -54,4 +56,5 @@ def count_files(
                 for feature in counter.features:
                     for chunks in column_parts(file, group, feature.name, within):
                         counter.add(feature, chunks)
+                        advance(sum(map(len, chunks)))
     return counter.totals

@@ -29,7 +29,7 @@ from airflow_provider_ifp.core.reference import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -48,6 +48,7 @@ def profile_files(
     categorical: Sequence[str] | None = None,
     *,
     filesystem: fs.FileSystem | None = None,
+    advance: Callable[[int], object] = lambda _: None,
 ) -> Profile:
     """Profile a reference window.
 
@@ -56,6 +57,7 @@ def profile_files(
         features: The columns to profile.
         categorical: Those of them that are categories; None: string, bool and dictionary columns.
         filesystem: Where the files are; None: the local disk.
+        advance: Called with the number of values that were read.
 
     Raises:
         DatasetError: As `profile_table`; or a file that cannot be read, by its path.
@@ -70,7 +72,7 @@ def profile_files(
         raise DatasetError(
             f"reference window: found {found}, expected at least one of each; widen the window"
         )
-    reader = _Reader(tuple(paths), filesystem, min(1.0, SAMPLED_ROWS / rows))
+    reader = _Reader(tuple(paths), filesystem, min(1.0, SAMPLED_ROWS / rows), advance)
     return Profile(tuple(_profile(reader, name, categorical) for name in features), rows)
 
 
@@ -81,6 +83,7 @@ class _Reader:
     paths: tuple[str, ...]
     filesystem: fs.FileSystem | None
     share: float
+    advance: Callable[[int], object]
 
     def type_of(self, name: str) -> pa.DataType:
         with opened(self.paths[0], self.filesystem, within=None) as file:
@@ -100,6 +103,7 @@ class _Reader:
                 for group in range(file.num_row_groups):
                     for part in column_parts(file, group, name, None):
                         yield from part
+                        self.advance(sum(map(len, part)))
 
     def sample(self, name: str, *, of: pa.DataType) -> NDArray[np.float64]:
         rng = np.random.default_rng(_SEED)

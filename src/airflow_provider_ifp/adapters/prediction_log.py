@@ -18,11 +18,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from airflow_provider_ifp.adapters.datasets import require_columns
+from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.log_files import list_files, locate
 from airflow_provider_ifp.adapters.prediction_rows import TS_TYPE, conform_rows
-from airflow_provider_ifp.adapters.scanning import first_line, scan_batches, window_filter
-from airflow_provider_ifp.adapters.storage import write_atomically
+from airflow_provider_ifp.adapters.scanning import scan_batches, window_filter
+from airflow_provider_ifp.adapters.storage import first_line, write_atomically
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 

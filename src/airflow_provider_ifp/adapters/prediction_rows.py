@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.scanning import first_line
+from airflow_provider_ifp.adapters.storage import first_line
 from airflow_provider_ifp.core.errors import PredictionLogError
 
 SCHEMA_VERSION = 1

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from airflow_provider_ifp.adapters.storage import first_line
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.windows import Window
 
@@ -95,8 +96,3 @@ def in_utc(times: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     if times.type.tz is None:
         return pc.assume_timezone(times, "UTC")
     return times.cast(pa.timestamp(unit, "UTC"))
-
-
-def first_line(error: Exception) -> str:
-    """Keep what Arrow says; the lines after it are its own stack."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

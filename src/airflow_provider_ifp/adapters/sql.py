@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from airflow_provider_ifp.adapters.datasets import require_columns
+from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.scanning import window_filter
 from airflow_provider_ifp.adapters.sql_statements import (
     near_as_text,

@@ -66,6 +66,11 @@ def write_atomically(filesystem: fs.FileSystem, path: str, content: bytes) -> No
         filesystem.move(temporary, path)
 
 
+def first_line(error: Exception) -> str:
+    """Keep what Arrow says; the lines after it are its own stack."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
 def _write_locally(temporary: Path, path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp import __version__
-from airflow_provider_ifp.cli import audit, data, demo, moves, policy, reproduce, versions
+from airflow_provider_ifp.cli import audit, data, demo, drift, moves, policy, reproduce, versions
 from airflow_provider_ifp.cli.output import NO, WRONG, tell, warnings_told
 from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, PolicyError, PromotionRefusedError
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.cli.options import Command
 
 _INTERRUPTED = 130
-_COMMANDS = (policy, data, versions, audit, moves, reproduce, demo)
+_PIPE_CLOSED = 141
+_COMMANDS = (policy, drift, data, versions, audit, moves, reproduce, demo)
 """Each module adds its commands, in the order in which `ifp --help` shows them."""
 
 
@@ -41,6 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell("ifp: stopped")
         return _INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the result, `head` say, has seen enough; Python must not try to write the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
 
 
 def _parser() -> argparse.ArgumentParser:

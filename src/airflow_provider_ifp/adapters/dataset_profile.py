@@ -1,0 +1,92 @@
+"""Profile and count whole datasets: Parquet column by column, anything else in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from airflow_provider_ifp.adapters.counting import count_batches
+from airflow_provider_ifp.adapters.dataset_files import DatasetFiles, find_files, require_columns
+from airflow_provider_ifp.adapters.parquet_columns import feature_schema, opened
+from airflow_provider_ifp.adapters.parquet_counting import count_files
+from airflow_provider_ifp.adapters.parquet_profiling import profile_files
+from airflow_provider_ifp.adapters.profiling import profile_table, require_among
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pyarrow as pa
+
+    from airflow_provider_ifp.core.counts import Counts
+    from airflow_provider_ifp.core.profile import Profile
+
+Advance: TypeAlias = Callable[[int], object]
+"""Told of how many more values are done."""
+
+
+def profile_dataset(
+    uri: str,
+    *,
+    features: Sequence[str] | None = None,
+    categorical: Sequence[str] | None = None,
+    label: str | None = None,
+    advance: Advance = lambda _: None,
+) -> Profile:
+    """Profile all rows of a dataset.
+
+    Args:
+        uri: A Parquet or CSV file, a folder of them, or a URI.
+        features: The columns to profile; None: all but the label.
+        categorical: Those of them that are categories; None: text, booleans and dictionaries.
+        label: A column that is no feature.
+        advance: Called with the number of values that were read.
+
+    Raises:
+        DatasetError: no such dataset, a column that it does not have or that has no profile, no rows.
+    """
+    found = find_files(uri)
+    schema = _schema(found, uri)
+    require_columns(schema, [*(features or ()), *([label] if label else ())], uri)
+    chosen = [name for name in (features or schema.names) if name != label]
+    require_among(chosen, categorical or ())
+    if _is_plain(found):
+        return profile_files(found.files, chosen, categorical, filesystem=found.filesystem, advance=advance)
+    return profile_table(_batches(uri, chosen, advance), chosen, categorical)
+
+
+def count_dataset(profile: Profile, uri: str, *, advance: Advance = lambda _: None) -> dict[str, Counts]:
+    """Count all rows of a dataset on the bins of a reference.
+
+    Raises:
+        DatasetError: no such dataset, it lacks a feature, or has other values in it than the reference.
+    """
+    found = find_files(uri)
+    names = [feature.name for feature in profile.features]
+    require_columns(_schema(found, uri), names, uri)
+    if _is_plain(found):
+        return count_files(profile, found.files, filesystem=found.filesystem, advance=advance)
+    return count_batches(profile, _batches(uri, names, advance))
+
+
+def _is_plain(found: DatasetFiles) -> bool:
+    """Whether all columns lie in Parquet files, none of them in the names of folders."""
+    return found.kind == "parquet" and not found.in_folders
+
+
+def _schema(found: DatasetFiles, uri: str) -> pa.Schema:
+    if _is_plain(found):
+        with opened(found.files[0], found.filesystem, within=None) as file:
+            return feature_schema(file, None)
+    from airflow_provider_ifp.adapters.datasets import open_dataset
+
+    return open_dataset(uri).schema
+
+
+def _batches(uri: str, names: Sequence[str], advance: Advance) -> Iterator[pa.RecordBatch]:
+    # Arrow's datasets import pandas: half a second that plain Parquet does not pay.
+    from airflow_provider_ifp.adapters.datasets import open_dataset
+    from airflow_provider_ifp.adapters.scanning import scan_batches
+
+    for batch in scan_batches(open_dataset(uri), columns=names, where=uri, frugal=True):
+        yield batch
+        advance(batch.num_rows * len(names))
