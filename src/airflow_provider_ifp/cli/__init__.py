@@ -30,7 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _quieten_mlflow()
     try:
         with warnings_told():
-            return command(options)
+            code = command(options)
+        sys.stdout.flush()  # here a closed pipe is caught, at exit it would be a traceback
+        return code  # noqa: TRY300 - what follows are the ways to fail
     except PolicyError as error:
         tell(str(error))  # it begins with file:line:column, where editors look for it
         return WRONG
