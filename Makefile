@@ -13,7 +13,7 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help venv demo test unit lint test-gpu fuzz bench-digest bench-registry clean
+.PHONY: help venv demo test unit lint test-gpu fuzz bench-digest bench-registry bench-drift bench-honesty clean
 help:
 	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 5 minutes)"
 	@echo "make test      everything that Python packages alone can run (under 15 minutes)"
@@ -21,7 +21,7 @@ help:
 	@echo "make lint      ruff, mypy, and the schemas of workflows and docker-compose.yaml"
 	@echo "make test-gpu  what needs an NVIDIA GPU"
 	@echo "make fuzz      kill -9 at every call to MLflow, writers and servers (hours; FUZZ_KILLS=60: a quarter of one)"
-	@echo "make bench-digest, make bench-registry   the figures of benchmarks/README.md (minutes)"
+	@echo "make bench-digest, bench-registry, bench-drift, bench-honesty   the figures of benchmarks/README.md"
 
 venv: $(READY)
 $(READY): pyproject.toml constraints.txt
@@ -54,6 +54,14 @@ bench-digest: $(READY)
 
 bench-registry: $(READY)
 	MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT=true $(BIN)/python benchmarks/registry_size.py $(BENCH_ARGS)
+
+# Peers get environments of their own, from PyPI.
+bench-drift: $(READY)
+	$(BIN)/python benchmarks/drift_speed.py --peers all $(BENCH_ARGS)
+	$(BIN)/python benchmarks/drift_window.py
+
+bench-honesty: $(READY)
+	$(BIN)/python benchmarks/drift_honesty.py $(BENCH_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

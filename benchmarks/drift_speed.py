@@ -36,10 +36,10 @@ ENVIRONMENTS: Final = {
     "evidently": ["evidently", "pandas<3", "pyarrow"],
     "nannyml_numeric": ["nannyml", "statsmodels", "pandas<3", "pyarrow"],
     "frouros_numeric": ["frouros", "pandas<3", "pyarrow"],
-    "alibi_numeric": ["alibi-detect", "pandas<3", "pyarrow"],
-    "whylogs": ["whylogs", "pandas<3", "pyarrow"],
+    "alibi_numeric": ["alibi-detect", "pandas<3", "pyarrow<20"],
+    "whylogs": ["whylogs", "ipython", "pandas<3", "pyarrow"],
     "popmon": ["popmon", "pandas<3", "pyarrow", "setuptools<81"],
-    "deepchecks": ["deepchecks", "pandas<3", "pyarrow", "setuptools<81"],
+    "deepchecks": ["deepchecks", "scikit-learn<1.6", "pandas<3", "pyarrow", "setuptools<81"],
 }
 
 
