@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from airflow_provider_ifp.core.errors import IfpError, PolicyError
 
 _NONE = timedelta(0)
+_HOURLY = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,16 +110,46 @@ def current_window(now: datetime, evaluation_window: timedelta) -> Window:
     return Window(_back(now, evaluation_window), now)
 
 
-def preceding(window: Window, length: timedelta) -> Window:
-    """Return the window that many earlier, of the same length.
+def preceding(window: Window, times: int) -> Window:
+    """Return the window that lies so many of its own lengths before.
+
+    Raises:
+        IfpError: It reaches back to the beginning of the data, or before the year 1.
 
     >>> from datetime import UTC
-    >>> july = current_window(datetime(2013, 8, 1, tzinfo=UTC), timedelta(days=31))
-    >>> print(preceding(july, timedelta(days=31)))
+    >>> print(preceding(current_window(datetime(2013, 8, 1, tzinfo=UTC), timedelta(days=31)), 1))
     [2013-05-31T00:00Z, 2013-07-01T00:00Z)
     """
-    start = None if window.start is None else _back(window.start, length)
-    return Window(start, _back(window.end, length))
+    if window.start is None:
+        raise IfpError(f"{window} has no length")
+    back = (window.end - window.start) * times
+    return Window(_back(window.start, back), _back(window.end, back))
+
+
+def calendar_blocks(window: Window) -> list[Window]:
+    """Cut a window at midnights, or at full hours when it is no longer than two days.
+
+    Raises:
+        IfpError: It reaches back to the beginning of the data.
+
+    >>> from datetime import UTC
+    >>> june = Window(datetime(2013, 6, 1, 12, tzinfo=UTC), datetime(2013, 6, 4, tzinfo=UTC))
+    >>> print(*calendar_blocks(june)[:2])
+    [2013-06-01T12:00Z, 2013-06-02T00:00Z) [2013-06-02T00:00Z, 2013-06-03T00:00Z)
+    """
+    if window.start is None:
+        raise IfpError(f"{window} has no first block")
+    hourly = window.end - window.start <= _HOURLY
+    step = timedelta(hours=1) if hourly else timedelta(days=1)
+    at = window.start.replace(minute=0, second=0, microsecond=0)
+    cut = at if hourly else at.replace(hour=0)
+    blocks = []
+    start = window.start
+    while start < window.end:
+        cut += step
+        blocks.append(Window(start, min(cut, window.end)))
+        start = cut
+    return blocks
 
 
 def require_utc(time: datetime, what: str) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.count_cache import CountCache
 from airflow_provider_ifp.adapters.ledger import project
 from airflow_provider_ifp.adapters.log_files import describe_search
 from airflow_provider_ifp.core.drift import check_drift
+from airflow_provider_ifp.core.drift_record import drift_record
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.findings import DriftCheck
 from airflow_provider_ifp.core.firing import Firing, decide_by_drift, decide_without_data
@@ -16,13 +17,14 @@ from airflow_provider_ifp.core.persistence import persistent
 from airflow_provider_ifp.core.profile import SCORE
 from airflow_provider_ifp.core.rolling import rolling_reference
 from airflow_provider_ifp.core.rule import Rule, rule_of
-from airflow_provider_ifp.core.windows import Window, current_window, preceding
+from airflow_provider_ifp.core.windows import Window, calendar_blocks, current_window, preceding
+from airflow_provider_ifp.loop.drift_report import log_drift
 from airflow_provider_ifp.loop.reference import read_reference
 from airflow_provider_ifp.loop.window import LogCounter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.registry import Registry
@@ -77,8 +79,11 @@ def check(
     )
     watch = _Watch(policy, profile, counter, now)
     checks = {condition: watch.check(condition) for condition in policy.drift_conditions}
+    firing = decide_by_drift(policy.trigger, checks, counter.notes)
+    condition = next((one for one, found in checks.items() if found.drifted), next(iter(checks)))
+    log_drift(registry, production, watch.report(condition, checks[condition], production.version))
     counter.cache.prune()
-    return decide_by_drift(policy.trigger, checks, counter.notes)
+    return firing
 
 
 def log_root(policy: Policy, predictions: str | None) -> str:
@@ -108,11 +113,9 @@ class _Watch:
 
     def check(self, condition: DriftCondition) -> DriftCheck:
         """Check the newest windows by one condition, as many as `monitor.consecutive` looks at."""
-        watch = self.policy.watch
-        rule, length = rule_of(watch, condition), condition.window or watch.evaluation_window
-        newest = current_window(self.now, length)
-        asked = watch.consecutive
-        windows = [preceding(newest, length * back) for back in reversed(range(asked.of_last))]
+        rule, newest = rule_of(self.policy.watch, condition), self._newest(condition)
+        asked = self.policy.watch.consecutive
+        windows = [preceding(newest, back) for back in reversed(range(asked.of_last))]
         found = persistent([self._check(window, rule) for window in windows], asked.windows, asked.of_last)
         if found.rows["current"]:
             return found
@@ -120,14 +123,30 @@ class _Watch:
         searched = describe_search(self.counter.root, self.policy.model, STAGE, newest)
         return replace(found, reason=f"{found.reason}; looked in {searched}")
 
+    def report(self, condition: DriftCondition, found: DriftCheck, version: str) -> dict[str, Any]:
+        """The record of the newest window's check, with how each feature went day by day."""
+        window = self._newest(condition)
+        profile, part = self._against(window, window)
+        rolling = self.policy.watch.baseline_window != "training"
+        return drift_record(
+            found,
+            model=self.policy.model,
+            version=version,
+            window=window,
+            reference="the log before the window" if rolling else f"what version {version} was trained on",
+            profile=profile,
+            counts=part.counts,
+            blocks=[(block, self._against(window, block)[1].counts) for block in calendar_blocks(window)],
+            notes=self.counter.notes,
+        )
+
+    def _newest(self, condition: DriftCondition) -> Window:
+        return current_window(self.now, condition.window or self.policy.watch.evaluation_window)
+
     def _check(self, window: Window, rule: Rule) -> DriftCheck:
-        profile, part = self.profile, self._count(window)
-        length = self.policy.watch.baseline_window
-        if length != "training":
-            before = self._count(_baseline(window, length))
-            if before.rows < max(rule.min_rows, 1):
-                return _no_reference(before.rows, part.rows, rule.min_rows)
-            profile, part = rolling_reference(profile, before, part)
+        profile, part = self._against(window, window)
+        if profile.rows < rule.min_rows and profile is not self.profile:
+            return _no_reference(profile.rows, part.rows, rule.min_rows)
         segments = {
             one.name: (one.profile, part.segments[one.name].counts)
             for one in profile.segments
@@ -135,6 +154,14 @@ class _Watch:
         }
         profile, counts = _without_scores(profile, part.counts)
         return check_drift(profile, counts, rule, segments)
+
+    def _against(self, window: Window, block: Window) -> tuple[Profile, Part]:
+        """The reference of a window, and on its bins the counts of the window or a part of it."""
+        length = self.policy.watch.baseline_window
+        if length == "training":
+            return self.profile, self._count(block)
+        baseline = current_window(window.start or window.end, length)
+        return rolling_reference(self.profile, self._count(baseline), self._count(block))
 
     def _count(self, window: Window) -> Part:
         if window not in self._counted:
@@ -149,11 +176,6 @@ def _without_scores(profile: Profile, counts: Mapping[str, Counts]) -> tuple[Pro
     predictions = tuple(one for one in profile.predictions if one.name != SCORE)
     kept = {name: of for name, of in counts.items() if not name.startswith(SCORE)}
     return replace(profile, predictions=predictions), kept
-
-
-def _baseline(window: Window, length: timedelta) -> Window:
-    """The rolling reference of a window: what came right before it."""
-    return current_window(window.start or window.end, length)
 
 
 def _no_reference(before: int, now: int, needed: int) -> DriftCheck:

@@ -20,7 +20,14 @@ from airflow_provider_ifp.report.wording import NONE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MARKS = {"pass": "✓ pass", "fail": "✕ fail", "inconclusive": "? inconclusive"}
+MARKS = {
+    "pass": ("pass", "✓ pass"),
+    "fail": ("fail", "✕ fail"),
+    "inconclusive": ("inconclusive", "? inconclusive"),
+    "stable": ("pass", "✓ stable"),
+    "drifted": ("fail", "✕ drifted"),
+    "undecided": ("inconclusive", "? undecided"),
+}
 
 
 @cache
@@ -126,7 +133,8 @@ def list_facts(facts: Sequence[tuple[str, Child]]) -> Markup:
 
 def mark_verdict(verdict: str) -> Markup:
     """A verdict as a sign, a word and a colour: never by colour alone."""
-    return element("span", MARKS[verdict], class_=verdict)
+    class_, text = MARKS[verdict]
+    return element("span", text, class_=class_)
 
 
 def code(text: str | None) -> Markup | None:

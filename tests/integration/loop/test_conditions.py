@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from airflow_provider_ifp.core.errors import PolicyError
+from airflow_provider_ifp.core.errors import PolicyError, RegistryDeniedError
 from airflow_provider_ifp.core.profile import Profile
 from airflow_provider_ifp.loop.reference import ANSWERS, PROFILE
 
@@ -136,3 +136,31 @@ def test_a_damaged_file_is_left_out_when_the_policy_says_so_and_the_reasons_name
     blind = loop.check(policy=policy)
     assert (blind.decided, blind.fired) == (False, False)
     assert "0 rows in the window" in blind.reasons[0]
+
+
+def test_each_check_leaves_its_report_with_production_and_one_that_drifted_stays(loop, production):
+    policy, made = production()
+    loop.write_log(loop.rows(NOW - 5 * DAY, days=5, seed=3))
+    loop.check(policy=policy)
+    quiet = json.loads(loop.registry.get_file(made["run_id"], "ifp/drift.json"))
+    assert (quiet["drifted"], len(quiet["features"][0]["over_time"])) == (False, 5)
+    kept = "ifp/drift/2024-02-06T00-00-00Z.html"
+    loop.write_log(loop.rows(NOW, days=5, seed=3, shift=2.0))
+    assert loop.check(policy=policy, now=NOW + 5 * DAY).fired
+    page = loop.registry.get_file(made["run_id"], kept)
+    assert page == loop.registry.get_file(made["run_id"], "ifp/drift.html")
+    assert b'<span class="fail">drifted</span>' in page
+
+
+def test_a_report_that_cannot_be_written_is_warned_of_and_the_check_stands(
+    loop, production, monkeypatch, caplog
+):
+    policy, _ = production()
+    loop.write_log(loop.rows(NOW - 5 * DAY, days=5, seed=3, shift=2.0))
+
+    def refuse(*_):
+        raise RegistryDeniedError("ada may not write")
+
+    monkeypatch.setattr(loop.registry, "put_file", refuse)
+    assert loop.check(policy=policy).fired
+    assert "the drift report was not written: ada may not write" in caplog.text
