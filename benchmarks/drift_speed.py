@@ -37,9 +37,9 @@ ENVIRONMENTS: Final = {
     "nannyml_numeric": ["nannyml", "statsmodels", "pandas<3", "pyarrow"],
     "frouros_numeric": ["frouros", "pandas<3", "pyarrow"],
     "alibi_numeric": ["alibi-detect", "pandas<3", "pyarrow<20"],
-    "whylogs": ["whylogs", "ipython", "pandas<3", "pyarrow"],
+    "whylogs": ["whylogs", "ipython", "scipy", "pandas<3", "pyarrow"],
     "popmon": ["popmon", "pandas<3", "pyarrow", "setuptools<81"],
-    "deepchecks": ["deepchecks", "scikit-learn<1.6", "pandas<3", "pyarrow", "setuptools<81"],
+    "deepchecks": ["deepchecks", "numpy<2", "scikit-learn<1.6", "pandas<3", "pyarrow<20", "setuptools<81"],
 }
 
 

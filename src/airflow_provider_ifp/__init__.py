@@ -1,7 +1,7 @@
 """Close the ML loop on Airflow and MLflow.
 
-Importing this package is cheap: `ifp.track` and `ifp.load` are loaded when touched, so that a Dag file, a
-notebook and a server each pay only for what they use.
+Importing this package is cheap: `ifp.track`, `ifp.load` and `ifp.monitor` are loaded when touched, so that a
+Dag file, a notebook and a server each pay only for what they use.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from airflow_provider_ifp.loop.monitor import monitor
     from airflow_provider_ifp.training.loading import load
     from airflow_provider_ifp.training.track import track
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "track"]
+__all__ = ["__version__", "load", "monitor", "track"]
 
 _HOMES = {
     "load": "airflow_provider_ifp.training.loading",
+    "monitor": "airflow_provider_ifp.loop.monitor",
     "track": "airflow_provider_ifp.training.track",
 }
 

@@ -19,12 +19,12 @@ from airflow_provider_ifp.core.rolling import rolling_reference
 from airflow_provider_ifp.core.rule import Rule, rule_of
 from airflow_provider_ifp.core.windows import Window, calendar_blocks, current_window, preceding
 from airflow_provider_ifp.loop.drift_report import log_drift
-from airflow_provider_ifp.loop.reference import read_reference
+from airflow_provider_ifp.loop.reference import Reference, find_reference
 from airflow_provider_ifp.loop.window import LogCounter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.registry import Registry
@@ -68,16 +68,16 @@ def check(
     if early is not None:
         return early
     production = registry.version(policy.model, str(ledger.production))
-    profile = read_reference(registry, production, answers=policy.watch.prediction)
+    reference = find_reference(registry, production, answers=policy.watch.prediction)
     counter = LogCounter(
         root=log_root(policy, predictions),
         model=policy.model,
         stage=STAGE,
-        profile=profile,
+        profile=reference.profile,
         cache=CountCache(cache / policy.model if cache else None),
         skip_unreadable=policy.watch.unreadable == "skip",
     )
-    watch = _Watch(policy, profile, counter, now)
+    watch = _Watch(policy, reference, counter, now)
     checks = {condition: watch.check(condition) for condition in policy.drift_conditions}
     firing = decide_by_drift(policy.trigger, checks, counter.notes)
     condition = next((one for one, found in checks.items() if found.drifted), next(iter(checks)))
@@ -106,7 +106,7 @@ class _Watch:
     """A policy's watch over the log as of one moment; each window is counted once."""
 
     policy: Policy
-    profile: Profile
+    reference: Reference
     counter: LogCounter
     now: datetime
     _counted: dict[Window, Part] = field(default_factory=dict)
@@ -127,13 +127,13 @@ class _Watch:
         """The record of the newest window's check, with how each feature went day by day."""
         window = self._newest(condition)
         profile, part = self._against(window, window)
-        rolling = self.policy.watch.baseline_window != "training"
+        rolling = self._rolling is not None
         return drift_record(
             found,
             model=self.policy.model,
             version=version,
             window=window,
-            reference="the log before the window" if rolling else f"what version {version} was trained on",
+            reference="the log before the window" if rolling else self.reference.words,
             profile=profile,
             counts=part.counts,
             blocks=[(block, self._against(window, block)[1].counts) for block in calendar_blocks(window)],
@@ -145,7 +145,7 @@ class _Watch:
 
     def _check(self, window: Window, rule: Rule) -> DriftCheck:
         profile, part = self._against(window, window)
-        if profile.rows < rule.min_rows and profile is not self.profile:
+        if profile.rows < rule.min_rows and self._rolling is not None:
             return _no_reference(profile.rows, part.rows, rule.min_rows)
         segments = {
             one.name: (one.profile, part.segments[one.name].counts)
@@ -157,11 +157,16 @@ class _Watch:
 
     def _against(self, window: Window, block: Window) -> tuple[Profile, Part]:
         """The reference of a window, and on its bins the counts of the window or a part of it."""
+        if self._rolling is None:
+            return self.reference.profile, self._count(block)
+        baseline = current_window(window.start or window.end, self._rolling)
+        return rolling_reference(self.reference.profile, self._count(baseline), self._count(block))
+
+    @property
+    def _rolling(self) -> timedelta | None:
+        """How much of the log is the reference; None: the reference does not move."""
         length = self.policy.watch.baseline_window
-        if length == "training":
-            return self.profile, self._count(block)
-        baseline = current_window(window.start or window.end, length)
-        return rolling_reference(self.profile, self._count(baseline), self._count(block))
+        return None if length == "training" or self.reference.frozen else length
 
     def _count(self, window: Window) -> Part:
         if window not in self._counted:

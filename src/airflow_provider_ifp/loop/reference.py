@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,7 @@ from airflow_provider_ifp.core.errors import PolicyError, RegistryError
 from airflow_provider_ifp.core.profile import PREDICTION, SCORE, Profile, Segment
 from airflow_provider_ifp.core.reference import profile_categories, profile_lists, profile_numbers
 from airflow_provider_ifp.core.windows import Window
+from airflow_provider_ifp.loop.baseline import read_baseline
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
@@ -74,6 +75,42 @@ def profile_answers(answers: Answers) -> Profile:
     return Profile((), len(answers.prediction), tuple(predictions))
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What windows are held against.
+
+    Attributes:
+        profile: Its rows on its bins.
+        words: What it is.
+        frozen: No rolling window takes over.
+    """
+
+    profile: Profile
+    words: str
+    frozen: bool = False
+
+
+def find_reference(registry: Registry, version: ModelVersion, *, answers: bool) -> Reference:
+    """The baseline that a person set, else what the version was trained on.
+
+    Args:
+        registry: Where both are.
+        version: The version in production.
+        answers: With its answers on the holdout, where a gate has recorded them.
+
+    Raises:
+        RegistryError: there is neither.
+        DatasetError: a profile is damaged, or has another format.
+        DigestMismatchError: the baseline is not what was written.
+    """
+    baseline = read_baseline(registry, version.model)
+    if baseline is None:
+        profile = read_reference(registry, version, answers=answers)
+        return Reference(profile, f"what version {version.version} was trained on")
+    # Its answers on the holdout belong to the world before: a baseline says that another one is right.
+    return Reference(baseline.profile, f"the baseline {baseline.label}", baseline.frozen)
+
+
 def read_reference(registry: Registry, version: ModelVersion, *, answers: bool) -> Profile:
     """Read the reference of a version.
 
@@ -94,11 +131,14 @@ def read_reference(registry: Registry, version: ModelVersion, *, answers: bool) 
             "TrainOperator has one"
         )
     profile = Profile.from_json(json.loads(content), where=f"{PROFILE} of run {version.run_id}")
-    judged = registry.get_file(version.run_id, ANSWERS) if answers else None
-    if judged is None:
-        return profile
-    of_holdout = Profile.from_json(json.loads(judged), where=f"{ANSWERS} of run {version.run_id}")
-    return replace(profile, predictions=of_holdout.predictions)
+    return replace(profile, predictions=_read_answers(registry, version)) if answers else profile
+
+
+def _read_answers(registry: Registry, version: ModelVersion) -> tuple[Feature, ...]:
+    content = registry.get_file(version.run_id, ANSWERS)
+    if content is None:
+        return ()
+    return Profile.from_json(json.loads(content), where=f"{ANSWERS} of run {version.run_id}").predictions
 
 
 def write_profile(profile: Profile) -> bytes:

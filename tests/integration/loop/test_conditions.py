@@ -9,6 +9,7 @@ import pytest
 
 from airflow_provider_ifp.core.errors import PolicyError, RegistryDeniedError
 from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.loop.monitor import Monitor
 from airflow_provider_ifp.loop.reference import ANSWERS, PROFILE
 
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
@@ -164,3 +165,22 @@ def test_a_report_that_cannot_be_written_is_warned_of_and_the_check_stands(
     monkeypatch.setattr(loop.registry, "put_file", refuse)
     assert loop.check(policy=policy).fired
     assert "the drift report was not written: ada may not write" in caplog.text
+
+
+def test_a_baseline_set_by_hand_goes_before_the_training_and_a_frozen_one_before_a_rolling_window(
+    loop, production
+):
+    policy, made = production()
+    rolling = loop.policy(monitor={"baseline_window": "2d", "min_rows": 200})
+    loop.write_log(loop.rows(NOW - 7 * DAY, days=7, seed=3, shift=2.0))
+    assert loop.check(policy=policy).fired
+    watched = Monitor(loop.registry, "demand")
+    settled = loop.rows(NOW - 90 * DAY, days=20, seed=9, shift=2.0).select(["x", "z", "region"])
+    watched.set_baseline(settled, window_label="as it is now", freeze=True)
+    assert not loop.check(policy=policy).fired
+    record = json.loads(loop.registry.get_file(made["run_id"], "ifp/drift.json"))
+    assert record["reference"] == "the baseline as it is now"
+    assert "prediction" not in [one["name"] for one in record["features"]]
+    assert loop.check(policy=rolling).check.rows["reference"] == 2_400
+    watched.set_baseline(settled, window_label="until now", freeze=False)
+    assert loop.check(policy=rolling).check.rows["reference"] == 240
