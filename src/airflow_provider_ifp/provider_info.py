@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [{"integration-name": integration, "python-modules": [f"{package}.sensors.drift"]}],
         "triggers": [{"integration-name": integration, "python-modules": [f"{package}.triggers.drift"]}],
         "hooks": [{"integration-name": integration, "python-modules": [f"{package}.hooks.registry"]}],
+        "extra-links": [f"{package}.hooks.links.ReportLink"],
         "connection-types": [
             {
                 "connection-type": "ifp_registry",

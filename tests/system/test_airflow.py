@@ -89,6 +89,18 @@ def test_a_dag_of_another_hand_follows_the_assets(loop, first):
     loop.services.wait_until(followed, what="a run of the follower", seconds=30)
 
 
+def production_run(loop):
+    return loop.registry.version("line", "1").run_id
+
+
+def report_of(loop, run, task, dag=LINE):
+    """The address behind the task's button `Report` in Airflow's pages."""
+    [address] = loop.api._get(f"dags/{dag}/dagRuns/{run.id}/taskInstances/{task}/links")[
+        "extra_links"
+    ].values()
+    return address
+
+
 def test_a_quiet_check_skips_what_follows_and_the_run_succeeds(loop, first):
     loop.answer("line", "1")
     quiet = loop.run(LINE)
@@ -98,6 +110,9 @@ def test_a_quiet_check_skips_what_follows_and_the_run_succeeds(loop, first):
     assert (drift["fired"], drift["decided"]) == (False, True)
     assert drift["rows"]["current"] == 1_200
     assert {feature["name"] for feature in drift["features"]} == {"x", "prediction"}
+    assert report_of(loop, quiet, "drift").endswith(f"/runs/{production_run(loop)}/artifacts/ifp/drift.html")
+    page = loop.registry.get_file(production_run(loop), "ifp/drift.html")
+    assert b'<span class="pass">no drift</span>' in page
     assert len(asset_events(loop, "ifp://line/drift")) == 1
 
 
@@ -161,6 +176,7 @@ def test_a_gate_that_says_no_fails_its_task_at_once_and_nothing_is_promoted(loop
     verdict = loop.api.result("strict-training-dag", run.id, "validate")
     assert verdict["verdict"] == "fail"
     assert verdict["reason"].startswith("rmse 0.")
+    assert report_of(loop, run, "validate", "strict-training-dag").endswith("/artifacts/ifp/report.html")
     ledger = read_ledger(loop.registry, "strict")
     assert [(event.action, event.verdict) for event in ledger.events] == [("judge", "fail")]
     assert ledger.stages == {}

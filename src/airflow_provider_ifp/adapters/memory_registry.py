@@ -83,6 +83,10 @@ class MemoryRegistry:
     def get_file(self, run_id: str, path: str) -> bytes | None:
         return self._files.get((run_id, path))
 
+    def file_address(self, run_id: str, path: str) -> str | None:  # noqa: ARG002 - the protocol's
+        """It has no pages."""
+        return None
+
     def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:  # noqa: ARG002 - a run has no folder of its own here
         target = Path(self._store.name, f"{model}-{next(self._numbers)}")
         shutil.copytree(folder, target)

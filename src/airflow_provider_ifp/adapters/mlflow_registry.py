@@ -128,6 +128,14 @@ class MlflowRegistry:
         with self._translated():
             return self._files.get(run_id, path)
 
+    def file_address(self, run_id: str, path: str) -> str | None:
+        """On the server's pages; a database without a server has none."""
+        if not self.uri.startswith(("http://", "https://")):
+            return None
+        with self._translated():
+            experiment = self._client.get_run(run_id).info.experiment_id
+        return f"{self.uri.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}/artifacts/{path}"
+
     def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:
         with self._translated():
             logged = self._client.create_logged_model(

@@ -128,6 +128,9 @@ class Registry(Protocol):
     def get_file(self, run_id: str, path: str) -> bytes | None:
         """Read one file of the run; None if there is none."""
 
+    def file_address(self, run_id: str, path: str) -> str | None:
+        """Where a person sees a file of the run in a browser; None where there are no pages."""
+
     def store_model(self, model: str, run_id: str, folder: Path, *, content_digest: str) -> StoredModel:
         """Store the folder's files. Nothing refers to them until a version does."""
 

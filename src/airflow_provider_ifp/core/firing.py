@@ -25,12 +25,14 @@ class Firing:
         decided: False where the window is too small to tell; then `fired` is False.
         reasons: In words and numbers.
         check: The drift check, where there was one.
+        report: Address of its report, where there is one.
     """
 
     fired: bool
     decided: bool
     reasons: tuple[str, ...]
     check: DriftCheck | None = None
+    report: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The `drift` task's XCom, as the contract names its keys."""
@@ -41,6 +43,7 @@ class Firing:
             "reasons": list(self.reasons),
             "rows": record["rows"],
             "features": record["features"],
+            **({"report": self.report} if self.report else {}),
         }
 
 

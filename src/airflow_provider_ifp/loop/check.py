@@ -81,9 +81,9 @@ def check(
     checks = {condition: watch.check(condition) for condition in policy.drift_conditions}
     firing = decide_by_drift(policy.trigger, checks, counter.notes)
     condition = next((one for one, found in checks.items() if found.drifted), next(iter(checks)))
-    log_drift(registry, production, watch.report(condition, checks[condition], production.version))
+    report = log_drift(registry, production, watch.report(condition, checks[condition], production.version))
     counter.cache.prune()
-    return firing
+    return replace(firing, report=report)
 
 
 def log_root(policy: Policy, predictions: str | None) -> str:

@@ -20,19 +20,26 @@ RECORD: Final = "ifp/drift.json"
 PAGE: Final = "ifp/drift.html"
 
 
-def log_drift(registry: Registry, version: ModelVersion, record: Mapping[str, Any]) -> None:
+def log_drift(registry: Registry, version: ModelVersion, record: Mapping[str, Any]) -> str | None:
     """Write the newest check's record and page to the version's run, and keep the page of one that drifted.
 
     A report that cannot be written is warned of: the check's answer does not hang on it.
+
+    Returns:
+        Where a person sees the page; None where there are no pages.
     """
     try:
         page = drift_page(record).encode()
         registry.put_file(version.run_id, RECORD, json.dumps(record, separators=(",", ":")).encode())
         registry.put_file(version.run_id, PAGE, page)
+        path = PAGE
         if record["drifted"]:
-            registry.put_file(version.run_id, kept_page(record["window"]["end"]), page)
+            path = kept_page(record["window"]["end"])
+            registry.put_file(version.run_id, path, page)
+        return registry.file_address(version.run_id, path)
     except IfpError as error:
         log.warning("%s: the drift report was not written: %s", version.model, error)
+        return None
 
 
 def kept_page(end: str) -> str:

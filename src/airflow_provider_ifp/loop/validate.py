@@ -6,7 +6,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.moves import Attempt
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.verdict import Verdict
+
+REPORT: Final = "ifp/report.html"
+"""The page of a version's newest verdict, in its training run."""
 
 
 def validate(
@@ -124,7 +127,7 @@ def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict
     """Write the verdict to the candidate's run, then its event to the ledger."""
     record_json = verdict.to_json()
     registry.put_file(candidate.run_id, "ifp/validation.json", json.dumps(record_json, indent=1).encode())
-    registry.put_file(candidate.run_id, "ifp/report.html", verdict_page(record_json).encode())
+    registry.put_file(candidate.run_id, REPORT, verdict_page(record_json).encode())
     digest = digest_json(record_json)
     # A retry finds its own event again; another verdict of a task that somebody cleared is another event.
     attempt = replace(attempt, nonce=digest_json([attempt.nonce, digest]))

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError, PolicyError
 from airflow_provider_ifp.hooks.databases import connect, rendered
+from airflow_provider_ifp.hooks.links import ReportLink
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
 from airflow_provider_ifp.hooks.run_facts import attempt, run_time, to_policy
 
@@ -37,6 +38,8 @@ class ValidationGateOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("version", "as_of")
     ui_color = "#e6f4ea"
+    operator_extra_links = (ReportLink(),)
+    report: str | None = None
 
     def __init__(
         self,
@@ -59,7 +62,7 @@ class ValidationGateOperator(BaseOperator):
         Raises:
             AirflowFailException: the gate says no, or the candidate cannot be judged at all.
         """
-        from airflow_provider_ifp.loop.validate import validate
+        from airflow_provider_ifp.loop.validate import REPORT, validate
 
         registry = ModelRegistryHook(self.registry_conn_id).get_conn()
         version, now = str(self.version), run_time(context, self.as_of)
@@ -70,6 +73,7 @@ class ValidationGateOperator(BaseOperator):
             )
         except (PolicyError, ModelError, DigestMismatchError) as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+        self.report = registry.file_address(registry.version(policy.model, version).run_id, REPORT)
         record = verdict.to_json()
         self.log.info("%s version %s: %s: %s", verdict.model, version, verdict.verdict, verdict.reason)
         if verdict.promotes:

@@ -10,6 +10,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_ifp.hooks.assets import announce, announced
+from airflow_provider_ifp.hooks.links import ReportLink
 from airflow_provider_ifp.hooks.run_facts import run_time, setting, to_policy, truth
 from airflow_provider_ifp.triggers.drift import DriftTrigger
 
@@ -42,6 +43,8 @@ class DriftSensor(BaseSensorOperator, SkipMixin):
 
     template_fields: Sequence[str] = ("predictions", "force", "reason", "as_of")
     ui_color = "#e8f0fe"
+    operator_extra_links = (ReportLink(),)
+    report: str | None = None
 
     def __init__(
         self,
@@ -98,6 +101,7 @@ class DriftSensor(BaseSensorOperator, SkipMixin):
                 else AirflowFailException(event["error"])
             )
         result: dict[str, Any] = event["result"]
+        self.report = result.get("report")
         said = "fired" if result["fired"] else "not fired" if result["decided"] else "undecided"
         self.log.info("%s %s: %s", self._policy.model, said, "; ".join(result["reasons"]))
         if result["fired"]:
