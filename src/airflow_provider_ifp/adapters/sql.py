@@ -30,6 +30,7 @@ from airflow_provider_ifp.adapters.sql_statements import (
     select_span,
     split_table,
     within,
+    within_as_text,
 )
 from airflow_provider_ifp.adapters.sql_types import (
     NAIVE_TIMES,
@@ -43,7 +44,7 @@ from airflow_provider_ifp.adapters.sql_types import (
 from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.windows import Window
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 _CHUNK = 20_000
 _SAMPLE = 1_000
 _SHOWN = 200
+# All statements of a connection see the same rows.
+_SNAPSHOT = {"postgresql": {"isolation_level": "REPEATABLE READ"}}
 _SECRET = re.compile("passw|passphrase|secret|token|key", re.IGNORECASE)
 
 
@@ -93,7 +96,7 @@ class DatabaseSource:
         statement = self._select(window, time_column, columns)
         kinds = self._kinds(time_column, columns)
         batches: list[pa.RecordBatch] = []
-        with self._connected() as connection:
+        with self.connected() as connection:
             result = connection.execution_options(yield_per=_CHUNK).execute(statement)
             for rows in result.partitions():
                 arrays = [
@@ -117,10 +120,41 @@ class DatabaseSource:
             "conn_id": self.conn_id,
             "table": self._table,
             "query": self._query,
-            "dialect": self._engine.dialect.name,
+            "dialect": self.dialect,
             "statement": str(compiled),
             "parameters": {name: str(value) for name, value in compiled.params.items()},
         }
+
+    @property
+    def dialect(self) -> str:
+        """SQLAlchemy's name of the database."""
+        return self._engine.dialect.name
+
+    def aliased(
+        self, columns: Mapping[str, str], window: Window | None, time_column: str | None
+    ) -> sa.Select[Any]:
+        """Select columns of the window, or of all rows, for a statement around it.
+
+        Args:
+            columns: Name of each column -> what that statement calls it.
+            window: Rows with a time in it; SQLite compares whole milliseconds, and gives the rows whose time
+                it cannot read as well.
+            time_column: Name of the time column; None only without a window.
+
+        Raises:
+            DatasetError: A column is not there, the time column is none, or is not named.
+        """
+        require_columns(self._schema, list(columns), self.name)
+        selected = select_columns(self._rows, columns, columns)
+        if window is None:
+            return selected
+        if time_column is None:
+            raise DatasetError(f"{self.name}: the window {window} needs the name of a time column; give it")
+        self._kinds(time_column, [])
+        if self._is_sqlite:
+            return selected.where(within_as_text(window, time_column))
+        zoned = self._schema.field(time_column).type != NAIVE_TIMES
+        return selected.where(within(window, time_column, zoned=zoned))
 
     @cached_property
     def _engine(self) -> sa.Engine:
@@ -128,7 +162,7 @@ class DatabaseSource:
 
     @cached_property
     def _schema(self) -> pa.Schema:
-        with self._connected() as connection:
+        with self.connected() as connection:
             result = self._probe(connection)
             names = list(result.keys())
             described = result.cursor.description if result.cursor else [(name, None) for name in names]
@@ -203,7 +237,7 @@ class DatabaseSource:
 
     @property
     def _is_sqlite(self) -> bool:
-        return self._engine.dialect.name == "sqlite"
+        return self.dialect == "sqlite"
 
     def _select(self, window: Window, time_column: str, columns: Sequence[str]) -> sa.Select[Any]:
         kinds = self._kinds(time_column, columns)
@@ -214,7 +248,7 @@ class DatabaseSource:
         return select_columns(self._rows, kinds).where(condition)
 
     def _span(self, time_column: str) -> str:
-        with self._connected() as connection:
+        with self.connected() as connection:
             row = connection.execute(select_span(self._rows, time_column, as_text=self._is_sqlite)).one()
         earliest, latest = to_array(list(row), UTC_TIMES, time_column, self.name).to_pylist()
         if earliest is None:
@@ -225,12 +259,17 @@ class DatabaseSource:
         )
 
     @contextmanager
-    def _connected(self) -> Iterator[sa.Connection]:
-        """One connection, closed at the end; what goes wrong is told without the password."""
+    def connected(self) -> Iterator[sa.Connection]:
+        """One connection, closed at the end; what goes wrong is told without the password.
+
+        Raises:
+            DatasetError: The database refuses a statement, or gives values that cannot be.
+            DatasetUnreachableError: It does not answer.
+        """
         engine = self._engine
         try:
             with engine.connect() as connection:
-                connection.execution_options(postgresql_readonly=True)
+                connection.execution_options(postgresql_readonly=True, **_SNAPSHOT.get(self.dialect, {}))
                 try:
                     yield connection
                 except (sa.exc.SQLAlchemyError, ValueError, OverflowError) as error:
