@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.sql import quoted_name
 
 from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.scanning import window_filter
@@ -44,7 +45,7 @@ from airflow_provider_ifp.adapters.sql_types import (
 from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.windows import Window
@@ -145,16 +146,16 @@ class DatabaseSource:
             DatasetError: A column is not there, the time column is none, or is not named.
         """
         require_columns(self._schema, list(columns), self.name)
-        selected = select_columns(self._rows, columns, columns)
+        selected = select_columns(self._rows, self._quoted(columns), columns)
         if window is None:
             return selected
         if time_column is None:
             raise DatasetError(f"{self.name}: the window {window} needs the name of a time column; give it")
         self._kinds(time_column, [])
         if self._is_sqlite:
-            return selected.where(within_as_text(window, time_column))
+            return selected.where(within_as_text(window, *self._quoted([time_column])))
         zoned = self._schema.field(time_column).type != NAIVE_TIMES
-        return selected.where(within(window, time_column, zoned=zoned))
+        return selected.where(within(window, *self._quoted([time_column]), zoned=zoned))
 
     @cached_property
     def _engine(self) -> sa.Engine:
@@ -194,7 +195,8 @@ class DatabaseSource:
         return {}
 
     def _sampled(self, connection: sa.Connection, names: Sequence[str]) -> dict[str, pa.DataType]:
-        rows = connection.execute(select_columns(self._rows, names).limit(_SAMPLE)).all()
+        sampled = select_columns(self._rows, self._quoted(names)).limit(_SAMPLE)
+        rows = connection.execute(sampled).all()
         values: Sequence[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [() for _ in names]
         return {name: type_of_values(found) for name, found in zip(names, values, strict=True)}
 
@@ -242,14 +244,23 @@ class DatabaseSource:
     def _select(self, window: Window, time_column: str, columns: Sequence[str]) -> sa.Select[Any]:
         kinds = self._kinds(time_column, columns)
         zoned = self._schema.field(time_column).type != NAIVE_TIMES
-        condition = (
-            near_as_text(window, time_column) if self._is_sqlite else within(window, time_column, zoned=zoned)
-        )
-        return select_columns(self._rows, kinds).where(condition)
+        (time,) = self._quoted([time_column])
+        condition = near_as_text(window, time) if self._is_sqlite else within(window, time, zoned=zoned)
+        return select_columns(self._rows, self._quoted(kinds)).where(condition)
+
+    def _quoted(self, columns: Iterable[str]) -> list[str]:
+        """Have names quoted always: no list of reserved words is complete.
+
+        Not where the database writes its own names in capitals: there a quoted name in small letters is
+        another one.
+        """
+        always = not self._engine.dialect.requires_name_normalize
+        return [quoted_name(name, quote=always or None) for name in columns]
 
     def _span(self, time_column: str) -> str:
         with self.connected() as connection:
-            row = connection.execute(select_span(self._rows, time_column, as_text=self._is_sqlite)).one()
+            (time,) = self._quoted([time_column])
+            row = connection.execute(select_span(self._rows, time, as_text=self._is_sqlite)).one()
         earliest, latest = to_array(list(row), UTC_TIMES, time_column, self.name).to_pylist()
         if earliest is None:
             return f"the dataset has no row with a {time_column!r} at all"

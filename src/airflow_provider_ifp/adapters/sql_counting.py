@@ -165,7 +165,7 @@ class _NumberCounter:
         self.total = no_rows(self.feature, self.grid)
 
     def branches(self, dialect: Dialect) -> Iterable[str]:
-        yield count_numbers(self.column, self.feature, self.grid, dialect).sql(dialect.name)
+        yield count_numbers(self.column, self.feature, self.grid, dialect)
 
     def add(self, row: Sequence[Any]) -> None:
         place, rows, bins = int(row[0]), int(row[3]), self.total.bins
