@@ -42,7 +42,9 @@ WORDS = ["north", "it's", 'a "b"', "", " blank ", "zürich", "NULL", "100%", ":b
 def rows(count=2_000, seed=3):
     """Values by column; some of each are missing."""
     rng = np.random.default_rng(seed)
-    times = [START + timedelta(minutes=int(minute), milliseconds=7) for minute in rng.integers(0, 5_000, count)]
+    times = [
+        START + timedelta(minutes=int(minute), milliseconds=7) for minute in rng.integers(0, 5_000, count)
+    ]
     columns = {
         "x": rng.normal(size=count),
         "select": rng.normal(size=count) * 1e150,
@@ -63,7 +65,8 @@ def rows(count=2_000, seed=3):
     for place, name in enumerate(columns):
         missing = rng.random(count) < 0.02 * place
         lists[name] = [
-            None if gone or name == "nothing" else value for gone, value in zip(missing, lists[name], strict=True)
+            None if gone or name == "nothing" else value
+            for gone, value in zip(missing, lists[name], strict=True)
         ]
     return lists
 
@@ -118,7 +121,9 @@ def url(request, urls):
 
 
 def source(url, table="sales", query=None):
-    return DatabaseSource("warehouse", lambda _: sa.create_engine(url), table=None if query else table, query=query)
+    return DatabaseSource(
+        "warehouse", lambda _: sa.create_engine(url), table=None if query else table, query=query
+    )
 
 
 def run(url, *statements):
@@ -152,7 +157,10 @@ def require_moments(found, expected, name):
     for part, value in dataclasses.asdict(expected).items():
         scale = {"sum": np.sqrt(expected.squares * max(1, expected.finite))}.get(part, abs(value or 0))
         got = getattr(found, part)
-        assert got == (value if value is None else pytest.approx(value, rel=1e-9, abs=scale * 1e-9)), (name, part)
+        assert got == (value if value is None else pytest.approx(value, rel=1e-9, abs=scale * 1e-9)), (
+            name,
+            part,
+        )
 
 
 def require_same_profile(found, expected):
@@ -248,7 +256,11 @@ def test_new_names_are_told_the_most_frequent_first(url):
     assert len(found.unseen) == 100
     assert list(found.unseen)[:2] == ["word 2", "word 3"]
     read = source(url).read(ALL, "ts", ["many words"])["many words"].to_pylist()
-    assert found.bins.tolist() == [read.count("word 1"), 0, sum(1 for one in read if one not in ("word 1", None))]
+    assert found.bins.tolist() == [
+        read.count("word 1"),
+        0,
+        sum(1 for one in read if one not in ("word 1", None)),
+    ]
     assert found.unseen["word 2"] == read.count("word 2")
 
 
@@ -354,7 +366,13 @@ def test_sqlite_is_held_to_the_types_that_it_declares(tmp_path):
     profile = profile_sql(source(url, "loose"), ["x", "c", "flag", "ts"])
     assert count_sql(profile, source(url, "loose"))["ts"].moments.finite == 2
     day = {"window": Window(START, START + timedelta(days=1)), "time_column": "ts"}
-    for column, value in (("x", "'text'"), ("c", "x'07'"), ("flag", "2"), ("ts", "'soon'"), ("ts", "1704096000")):
+    for column, value in (
+        ("x", "'text'"),
+        ("c", "x'07'"),
+        ("flag", "2"),
+        ("ts", "'soon'"),
+        ("ts", "1704096000"),
+    ):
         run(url, f"insert into loose ({column}) values ({value})")
         assert f"column '{column}': expected" in refusal(count_sql, profile, source(url, "loose"))
         if column == "ts":
@@ -384,12 +402,16 @@ def test_a_database_of_an_unknown_type_is_refused_with_those_that_are_known(url,
     profile = Profile((profile_numbers("x", np.arange(3.0)),), rows=3)
     monkeypatch.setattr(DatabaseSource, "dialect", "dbase")
     said = refusal(count_sql, profile, source(url))
-    assert said.startswith("counting in a database of type 'dbase' is not known; known are postgres, duckdb, ")
+    assert said.startswith(
+        "counting in a database of type 'dbase' is not known; known are postgres, duckdb, "
+    )
 
 
 def test_the_connection_may_stand_in_the_environment(tmp_path, monkeypatch):
     run(f"sqlite:///{tmp_path}/a.db", "create table t (x double)", "insert into t values (1), (2)")
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/a.db"}))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_WAREHOUSE", json.dumps({"conn_type": "sqlite", "host": f"{tmp_path}/a.db"})
+    )
     data = DatabaseSource("warehouse", connect_by_environment, table="t")
     assert profile_sql(data, ["x"]).features[0].atoms == (1, 2)
 

@@ -81,7 +81,9 @@ def count_numbers(column: Column, feature: NumericProfile, grid: Grid, dialect: 
     value = exp.column("v")
     numbers = exp.select(number_of(column, dialect).as_("v")).from_(WINDOW).subquery("given")
     finite = exp.case().when(exp.and_(value >= number(-LARGEST), value <= number(LARGEST)), value)
-    placed = exp.select("v", _bin(feature, grid).as_("bin"), finite.as_("f")).from_(numbers).subquery("placed")
+    placed = (
+        exp.select("v", _bin(feature, grid).as_("bin"), finite.as_("f")).from_(numbers).subquery("placed")
+    )
     selected = _row(column.place, {"bin": exp.column("bin"), **_moments(feature, grid)})
     statement = exp.select(*selected).from_(placed).group_by("bin").sql(dialect.name)
     cuts = [literal(cut) for cut in feature.cuts(grid)]

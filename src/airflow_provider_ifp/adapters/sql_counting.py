@@ -253,9 +253,7 @@ def _statements(counters: Sequence[_Counter], rows: Rows) -> Iterator[tuple[str,
         strangers = count_strangers(counter.column, rows.dialect)
         branches = list(counter.branches(rows.dialect))
         branches += [] if strangers is None else [strangers.sql(rows.dialect.name)]
-        if texts and (
-            sum(map(len, texts + branches)) > _LONGEST or len(texts) + len(branches) > _BRANCHES
-        ):
+        if texts and (sum(map(len, texts + branches)) > _LONGEST or len(texts) + len(branches) > _BRANCHES):
             yield joined(texts), held
             texts, held = [], []
         texts, held = texts + branches, [*held, counter]

@@ -37,7 +37,7 @@ from airflow_provider_ifp.core.reference import (
     empty_numbers,
     needed_ranks,
     profile_categories,
-    with_counts,
+    recount,
 )
 
 if TYPE_CHECKING:
@@ -89,11 +89,8 @@ def profile_sql(
             f"{source.name}: reference window: found no rows or no features, expected at least one of each; "
             "widen the window"
         )
-    profiled: dict[str, NumericProfile | CategoricalProfile] = {
-        name: with_counts(feature, counted[name]) for name, feature in numbers.items()
-    }
-    profiled |= names
-    return Profile(tuple(profiled[name] for name in features), rows=sizes.pop())
+    profiled = {**numbers, **names}
+    return Profile(tuple(recount(profiled[name], counted) for name in features), rows=sizes.pop())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,9 @@ class _Look:
         """Make the bins of the numbers, without rows in them."""
         if not columns:
             return {}
-        spans = {place: span for place, *span in self._rows(columns, [self._span(one) for one in columns.values()])}
+        spans = {
+            place: span for place, *span in self._rows(columns, [self._span(one) for one in columns.values()])
+        }
         ranked: dict[int, dict[int, float]] = {one.place: {} for one in columns.values()}
         heavy: dict[int, list[float]] = {one.place: [] for one in columns.values()}
         # A statement for each column: the ranks of a thousand columns would be too long for one.
@@ -195,9 +194,11 @@ class _Look:
         ordered = ordered.where(exp.not_(value.is_(exp.null()))).subquery("ordered")
         place = exp.column("place")
         wanted = place.isin(*(ranks + 1).tolist())
-        return exp.select(
-            exp.Literal.number(column.place).as_("feature"), place.as_("place"), value.as_("v")
-        ).from_(ordered).where(wanted)
+        return (
+            exp.select(exp.Literal.number(column.place).as_("feature"), place.as_("place"), value.as_("v"))
+            .from_(ordered)
+            .where(wanted)
+        )
 
     def _heavy(self, column: Column, present: int) -> exp.Select:
         value = exp.column("v")

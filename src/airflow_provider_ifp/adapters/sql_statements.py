@@ -47,7 +47,7 @@ def select_columns(
     """The named columns, without a condition; some under other names.
 
     >>> print(select_columns(sa.table("sales"), ["select", "b"], {"select": "c0"}))
-    SELECT "select" AS c0, b 
+    SELECT "select" AS c0, b
     FROM sales
     """
     named = aliases or {}

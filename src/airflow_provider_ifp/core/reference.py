@@ -11,6 +11,7 @@ from airflow_provider_ifp.core.counts import Counts, count_numbers
 from airflow_provider_ifp.core.moments import LARGEST, Moments
 from airflow_provider_ifp.core.profile import (
     CategoricalProfile,
+    Feature,
     ListProfile,
     NumericProfile,
     ValueType,
@@ -139,6 +140,24 @@ def with_counts(feature: NumericProfile, counts: Counts) -> NumericProfile:
         missing=counts.missing,
         moments=counts.moments or Moments(),
     )
+
+
+def recount(feature: Feature, totals: Mapping[str, Counts]) -> Feature:
+    """Return a feature with the rows of another window in its bins; the names of categories stay.
+
+    Args:
+        feature: As it was profiled, perhaps on a sample.
+        totals: Counts on the fine grid, by measured name.
+
+    Raises:
+        ValueError: The counts are on other bins.
+    """
+    if isinstance(feature, NumericProfile):
+        return with_counts(feature, totals[feature.name])
+    if isinstance(feature, CategoricalProfile):
+        return feature
+    measures = tuple(with_counts(one, totals[one.name]) for one in feature.measures)
+    return replace(feature, measures=measures)
 
 
 def rebase(feature: NumericProfile, counts: Counts) -> NumericProfile:
