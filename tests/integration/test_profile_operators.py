@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -35,8 +36,9 @@ MAIN = """
 if __name__ == "__main__":
     import json, sys
     run = dag.test()
-    states = [[ti.task_id, ti.map_index, str(ti.state)] for ti in run.get_task_instances()]
-    pulled = {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in run.get_task_instances() if ti.map_index < 0}
+    found = run.get_task_instances()
+    states = [[ti.task_id, ti.map_index, str(ti.state)] for ti in found]
+    pulled = {ti.task_id: ti.xcom_pull(task_ids=ti.task_id) for ti in found if ti.map_index < 0}
     open(sys.argv[1], "w").write(json.dumps({"states": states, "results": pulled}))
 """
 
@@ -55,9 +57,8 @@ def sales(month, rows, seed, mean=0.0):
 def lake(tmp_path_factory):
     """Three months of sales, and a week in which prices have risen."""
     root = tmp_path_factory.mktemp("lake")
-    months = {month: sales(month, 900 + 100 * month, month) for month in (1, 2, 3)} | {
-        4: sales(4, 800, 4, mean=1.0)
-    }
+    months = {month: sales(month, 900 + 100 * month, month) for month in (1, 2, 3)}
+    months[4] = sales(4, 800, 4, mean=1.0)
     for month, table in months.items():
         folder = root / "sales" / f"month=2024-0{month}"
         folder.mkdir(parents=True)
@@ -139,8 +140,11 @@ def require_same(found, expected):
                     value if value is None else pytest.approx(value, abs=1e-8)
                 )
             assert mine.centre == pytest.approx(other.centre)
-            mine, other = (replace(one, moments=other.moments, centre=0.0) for one in (mine, other))
-        assert mine == other
+        assert _rounded(mine) == _rounded(other)
+
+
+def _rounded(feature):
+    return replace(feature, moments=None, centre=None) if feature.kind == "number" else feature
 
 
 @pytest.fixture
@@ -149,8 +153,9 @@ def parts(lake, tmp_path):
     root, _ = lake
 
     class Parts:
-        folder = str(tmp_path / "shared")
-        months = [{"dataset": str(root / "sales" / f"month=2024-0{month}")} for month in (1, 2, 3)]
+        def __init__(self):
+            self.folder = str(tmp_path / "shared")
+            self.months = [{"dataset": str(root / "sales" / f"month=2024-0{month}")} for month in (1, 2, 3)]
 
         def sample(self, part, features=FEATURES, **named):
             return SamplePartOperator(
@@ -215,8 +220,6 @@ def test_parts_that_are_files_ranges_of_time_or_ranges_of_a_table_count_alike(
     bins = parts.bins([parts.sample(part) for part in parts.months])
     folder = root / "sales" / "month=2024-04"
     days = [{"start": f"2024-04-0{day}", "end": f"2024-04-0{day + 1}T00:00:00+00:00"} for day in range(1, 8)]
-    import sqlite3
-
     connection = sqlite3.connect(tmp_path / "sales.db")
     connection.execute("create table sales (ts timestamp, price double, region text)")
     values = [(str(row["ts"]), row["price"], row["region"]) for row in months[4].to_pylist()]

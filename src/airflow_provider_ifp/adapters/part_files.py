@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from airflow_provider_ifp.adapters.count_cache import pack_part, unpack_part
-from airflow_provider_ifp.adapters.scanning import first_line
-from airflow_provider_ifp.adapters.storage import resolve_uri, write_atomically
+from airflow_provider_ifp.adapters.storage import first_line, resolve_uri, write_atomically
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.parts import Part, merge_parts
@@ -54,8 +53,8 @@ class Written:
             return cls(**record)
         except TypeError:
             raise DatasetError(
-                f"expected what a task of this provider returned, {{path, rows, reference}}, found {record!r}; "
-                "give its output"
+                "expected what a task of this provider returned, {path, rows, reference}, found "
+                f"{record!r}; give its output"
             ) from None
 
 
@@ -80,8 +79,8 @@ def merge_counts(profile: Profile, written: Sequence[Written]) -> Part:
     for one in written:
         if one.reference != reference:
             raise DatasetError(
-                f"{one.path}: counted on another reference ({one.reference or 'none'}, expected {reference}); "
-                "count all parts on one reference"
+                f"{one.path}: counted on another reference: expected {reference}, found "
+                f"{one.reference or 'none'}; count all parts on one reference"
             )
     twice = {one.path for one in written if [other.path for other in written].count(one.path) > 1}
     if twice:

@@ -1,10 +1,10 @@
-"""The first of two passes over a reference window that no machine holds: a sample, and the names, of each part.
+"""The first of two passes over a reference window that no machine holds: each part's sample and its names.
 
-A part's sample holds the rows with the smallest of random keys, as many as are wanted of the whole window. The
-samples of all parts merge to those with the smallest keys of all: rows drawn evenly from the window, however
-large its parts are. Numbers get their bins from them: with a million rows a quantile's rank is off by less
-than 0.0025 (five standard errors at the median). A window of no more rows is in the sample whole, and its bins
-are those of `profile_table`. Names of categories are counted over all rows.
+A part's sample holds the rows with the smallest of random keys, as many as are wanted of the whole window.
+The samples of all parts merge to those with the smallest keys of all: rows drawn evenly from the window,
+however large its parts are. Numbers get their bins from them: with a million rows a quantile's rank is off by
+less than 0.0025 (five standard errors at the median). A window of no more rows is in the sample whole, and
+its bins are those of `profile_table`. Names of categories are counted over all rows.
 
 The second pass counts all rows on the bins (`window_parts.count_part`).
 """
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from airflow_provider_ifp.adapters.columns import value_type
 from airflow_provider_ifp.adapters.part_files import Written, read_file, short_name, write_file
 from airflow_provider_ifp.adapters.profiling import count_texts, kind_of, profile_table, require_among
-from airflow_provider_ifp.adapters.scanning import first_line
+from airflow_provider_ifp.adapters.storage import first_line
 from airflow_provider_ifp.adapters.window_parts import part_batches
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile import Profile
@@ -178,8 +178,8 @@ def _read_samples(written: Sequence[Written]) -> list[pa.Table]:
                 for each in (table.schema, tables[0].schema)
             )
             raise DatasetError(
-                f"{one.path}: expected the numbers of the first part ({expected}), found {found}; bring the parts "
-                "to one schema, and sample them again"
+                f"{one.path}: expected the numbers of the first part ({expected}), found {found}; bring the "
+                "parts to one schema, and sample them again"
             )
     return tables
 
@@ -199,8 +199,8 @@ def _merge_names(tables: Sequence[pa.Table]) -> dict[str, tuple[Any, Counter[str
             kind, counts, missing = merged.get(name, (record["kind"], Counter(), 0))
             if kind != record["kind"]:
                 raise DatasetError(
-                    f"column {name!r}: expected {kind} values in all parts, found {record['kind']} in one; correct "
-                    "what writes the column"
+                    f"column {name!r}: expected {kind} values in all parts, found {record['kind']} in one; "
+                    "correct what writes the column"
                 )
             counts.update(record["counts"])
             merged[name] = (kind, counts, missing + record["missing"])

@@ -1,7 +1,7 @@
 """The statements that count a window in its database: a group for each bin of each feature.
 
     WITH ifp_window AS (SELECT price AS c0, region AS c1 FROM sales WHERE ...)   -- SQLAlchemy
-    SELECT 0 AS feature, bin, ..., COUNT(*) AS row_count, ... FROM (...) GROUP BY bin   -- sqlglot, from here on
+    SELECT 0 AS feature, bin, ..., COUNT(*) AS row_count, ... FROM (...) GROUP BY bin   -- sqlglot
     UNION ALL
     SELECT 1, ..., name, ..., COUNT(*), ... FROM (...) GROUP BY name, value
 
@@ -33,13 +33,11 @@ if TYPE_CHECKING:
 WINDOW: Final = "ifp_window"
 MISSING: Final = -1
 STRANGER: Final = -2
-MOMENTS: Final = (
-    *("finite", "minus_infinite", "plus_infinite", "under", "over"),
-    *("sum", "squares", "shortfall", "excess", "smallest", "largest"),
-)
+COUNTED: Final = ("finite", "minus_infinite", "plus_infinite", "under", "over")
+SUMMED: Final = ("sum", "squares", "shortfall", "excess")
+MOMENTS: Final = (*COUNTED, *SUMMED, "smallest", "largest")
 # Stands for the tree of comparisons until the statement is text.
 _INTERVAL: Final = "ifp_interval"
-_DOUBLES: Final = frozenset(MOMENTS[5:])
 # Squares of less are no number of PostgreSQL's, which refuses them as an underflow.
 _SQUARABLE: Final = 1e-150
 _LARGEST_FLOAT: Final = 1.7976931348623157e308
@@ -59,7 +57,7 @@ class Column:
         return f"c{self.place}"
 
 
-def number_of(column: Column, dialect: Dialect) -> exp.Expression:
+def number_of(column: Column, dialect: Dialect) -> exp.Expr:
     """Write a column's value as a double; null where it is missing or NaN."""
     value = exp.column(column.alias)
     kind = value_type(column.kind)
@@ -128,15 +126,15 @@ def literal(value: float) -> str:
     return text if "e" in text else f"{text}e0"
 
 
-def _row(place: int, given: Mapping[str, exp.Expression]) -> list[exp.Expression]:
+def _row(place: int, given: Mapping[str, exp.Expr]) -> list[exp.Expr]:
     """Write the columns of a result, the same for each branch, null where a branch has nothing to say."""
-    columns: dict[str, exp.Expression] = {
+    columns: dict[str, exp.Expr] = {
         "feature": exp.Literal.number(place),
         "bin": exp.cast(exp.null(), "int"),
         "name": exp.cast(exp.null(), "text"),
         "value": exp.cast(exp.null(), "double"),
         "row_count": exp.Count(this=exp.Star()),
-        **{name: exp.cast(exp.null(), "double" if name in _DOUBLES else "bigint") for name in MOMENTS},
+        **{name: exp.cast(exp.null(), "bigint" if name in COUNTED else "double") for name in MOMENTS},
     }
     return [exp.alias_(given.get(name, default), _named(name)) for name, default in columns.items()]
 
@@ -146,7 +144,7 @@ def _named(name: str) -> str:
     return f"m_{name}" if name in MOMENTS else name
 
 
-def _bin(feature: NumericProfile, grid: Grid) -> exp.Expression:
+def _bin(feature: NumericProfile, grid: Grid) -> exp.Expr:
     value = exp.column("v")
     case = exp.case().when(value.is_(exp.null()), exp.Literal.number(MISSING))
     for place, atom in enumerate(feature.atoms, start=len(feature.cuts(grid)) + 1):
@@ -154,7 +152,7 @@ def _bin(feature: NumericProfile, grid: Grid) -> exp.Expression:
     return case.else_(exp.column(_INTERVAL))
 
 
-def _equals(value: exp.Column, atom: float) -> exp.Expression:
+def _equals(value: exp.Column, atom: float) -> exp.Expr:
     if abs(atom) <= _LARGEST_FLOAT:
         return value.eq(number(atom))
     return value > number(_LARGEST_FLOAT) if atom > 0 else value < number(-_LARGEST_FLOAT)
@@ -172,18 +170,18 @@ def _tree(cuts: Sequence[str], first: int, last: int) -> str:
     return f"CASE WHEN v <= {cuts[middle]} THEN {below} ELSE {above} END"
 
 
-def _moments(feature: NumericProfile, grid: Grid) -> dict[str, exp.Expression]:
+def _moments(feature: NumericProfile, grid: Grid) -> dict[str, exp.Expr]:
     value, finite = exp.column("v"), exp.column("f")
     offset = exp.paren(finite - number(feature.centre))
     squarable = exp.func("ABS", offset.copy()) > number(_SQUARABLE)
     first, last = feature.ends(grid)
     zero = number(0.0)
 
-    def total(condition: exp.Expression | None, what: exp.Expression) -> exp.Expression:
+    def total(condition: exp.Expr | None, what: exp.Expr) -> exp.Expr:
         none = exp.Literal.number(0) if what.is_int else zero.copy()
         return exp.Sum(this=none if condition is None else exp.case().when(condition, what).else_(none))
 
-    def rows(condition: exp.Expression | None) -> exp.Expression:
+    def rows(condition: exp.Expr | None) -> exp.Expr:
         return total(condition, exp.Literal.number(1))
 
     return {
@@ -205,7 +203,7 @@ def _moments(feature: NumericProfile, grid: Grid) -> dict[str, exp.Expression]:
     }
 
 
-def _name(column: Column, dialect: Dialect) -> tuple[exp.Expression, exp.Expression]:
+def _name(column: Column, dialect: Dialect) -> tuple[exp.Expr, exp.Expr]:
     """Write a category as text, and as a number where the text of databases differs: of floats and times."""
     value, nothing = exp.column(column.alias), exp.cast(exp.null(), "double")
     kind = value_type(column.kind)
@@ -222,7 +220,7 @@ def _name(column: Column, dialect: Dialect) -> tuple[exp.Expression, exp.Express
     return exp.cast(exp.null(), "text"), number_of(column, dialect)
 
 
-def _strange(column: Column, dialect: Dialect) -> exp.Expression | None:
+def _strange(column: Column, dialect: Dialect) -> exp.Expr | None:
     value, kind = exp.column(column.alias), value_type(column.kind)
     there = exp.not_(value.is_(exp.null()))
     if column.kind == UNKNOWN:
@@ -231,11 +229,11 @@ def _strange(column: Column, dialect: Dialect) -> exp.Expression | None:
         return None
     if kind == "boolean":
         return exp.and_(there, exp.not_(value.isin(0, 1)))
-    other = exp.not_(exp.func("TYPEOF", value).isin(*_TYPES_OF_SQLITE[str(kind)]))
+    other: exp.Expr = exp.not_(exp.func("TYPEOF", value).isin(*_TYPES_OF_SQLITE[str(kind)]))
     if kind == "time":
         other = exp.or_(other, _parsed(dialect, dialect.seconds, column.alias).is_(exp.null()))
     return exp.and_(there, other)
 
 
-def _parsed(dialect: Dialect, template: str, name: str) -> exp.Expression:
+def _parsed(dialect: Dialect, template: str, name: str) -> exp.Expr:
     return sqlglot.parse_one(template.format(x=name), read=dialect.name)

@@ -12,18 +12,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pyarrow as pa
 import sqlalchemy as sa
 
 from airflow_provider_ifp.adapters.columns import text_of, value_type
 from airflow_provider_ifp.adapters.counting import require_kind
-from airflow_provider_ifp.adapters.datasets import require_columns
+from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.sql_binning import (
+    COUNTED,
     MISSING,
     MOMENTS,
     STRANGER,
+    SUMMED,
     WINDOW,
     Column,
     count_names,
@@ -38,7 +40,7 @@ from airflow_provider_ifp.core.moments import Moments
 from airflow_provider_ifp.core.profile import CategoricalProfile, ListProfile, NumericProfile, Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow_provider_ifp.adapters.sql import DatabaseSource
     from airflow_provider_ifp.core.profile import Feature, Simple
@@ -125,11 +127,11 @@ def count_rows(
     for statement, counted in _statements(counters, rows):
         columns = {one.feature.name: one.column.alias for one in counted}
         for part in rows.execute(connection, statement, columns):
-            for place, *row in part:
-                if row[0] == STRANGER:
-                    _require_no_stranger(counters[place], row[3], rows)
+            for place, *group in map(tuple, part):
+                if group[0] == STRANGER:
+                    _require_no_stranger(counters[place], group[3], rows)
                 else:
-                    counters[place].add(row)
+                    counters[place].add(group)
     totals = {one.feature.name: one.counts() for one in counters}
     if len({counts.rows for counts in totals.values()}) > 1:
         raise DatasetError(
@@ -138,24 +140,10 @@ def count_rows(
     return totals
 
 
-class _Counter(Protocol):
-    """Takes the groups of one feature."""
-
-    feature: Simple
-    column: Column
-
-    def branches(self, dialect: Dialect) -> Iterable[str]:
-        """Give its parts of the statement."""
-
-    def add(self, row: Sequence[Any]) -> None:
-        """Take one group: bin, name, value, rows, then the moments."""
-
-    def counts(self) -> Counts:
-        """All groups so far."""
-
-
 @dataclass(slots=True)
 class _NumberCounter:
+    """Takes the groups of a feature of numbers: bin, name, value, rows, then the moments."""
+
     feature: NumericProfile
     column: Column
     grid: Grid
@@ -164,8 +152,8 @@ class _NumberCounter:
     def __post_init__(self) -> None:
         self.total = no_rows(self.feature, self.grid)
 
-    def branches(self, dialect: Dialect) -> Iterable[str]:
-        yield count_numbers(self.column, self.feature, self.grid, dialect)
+    def branch(self, dialect: Dialect) -> str:
+        return count_numbers(self.column, self.feature, self.grid, dialect)
 
     def add(self, row: Sequence[Any]) -> None:
         place, rows, bins = int(row[0]), int(row[3]), self.total.bins
@@ -173,11 +161,7 @@ class _NumberCounter:
             self.total = replace(self.total, missing=self.total.missing + rows)
             return
         bins[place] += rows
-        known = dict(zip(MOMENTS, row[4:], strict=True))
-        integers = {name: int(known.pop(name) or 0) for name in MOMENTS[:5]}
-        ends = {name: _float(known.pop(name)) for name in ("smallest", "largest")}
-        sums = {name: float(value or 0) for name, value in known.items()}
-        moments = (self.total.moments or Moments()) + Moments(**integers, **sums, **ends)
+        moments = (self.total.moments or Moments()) + _moments(dict(zip(MOMENTS, row[4:], strict=True)))
         self.total = replace(self.total, moments=moments)
 
     def counts(self) -> Counts:
@@ -186,6 +170,8 @@ class _NumberCounter:
 
 @dataclass(slots=True)
 class _NameCounter:
+    """Takes the groups of a feature of categories; holds 20,000 names at a time."""
+
     feature: CategoricalProfile
     column: Column
     total: Counts = field(init=False)
@@ -194,8 +180,8 @@ class _NameCounter:
     def __post_init__(self) -> None:
         self.total = no_rows(self.feature)
 
-    def branches(self, dialect: Dialect) -> Iterable[str]:
-        yield count_names(self.column, dialect).sql(dialect.name)
+    def branch(self, dialect: Dialect) -> str:
+        return count_names(self.column, dialect).sql(dialect.name)
 
     def add(self, row: Sequence[Any]) -> None:
         _, text, value, rows, *_ = row
@@ -209,6 +195,9 @@ class _NameCounter:
 
     def counts(self) -> Counts:
         return self.total + count_categories(self.feature, self.waiting, 0)
+
+
+_Counter: TypeAlias = _NumberCounter | _NameCounter
 
 
 def name_of(text: str | bytes | None, value: float | None, kind: pa.DataType) -> str | None:
@@ -251,7 +240,7 @@ def _statements(counters: Sequence[_Counter], rows: Rows) -> Iterator[tuple[str,
     held: list[_Counter] = []
     for counter in counters:
         strangers = count_strangers(counter.column, rows.dialect)
-        branches = list(counter.branches(rows.dialect))
+        branches = [counter.branch(rows.dialect)]
         branches += [] if strangers is None else [strangers.sql(rows.dialect.name)]
         if texts and (sum(map(len, texts + branches)) > _LONGEST or len(texts) + len(branches) > _BRANCHES):
             yield joined(texts), held
@@ -269,22 +258,30 @@ def _require_known_times(rows: Rows, connection: sa.Connection) -> None:
     strangers = count_strangers(column, rows.dialect)
     if strangers is None:
         return
-    found = rows.execute(connection, strangers.sql(rows.dialect.name), {rows.time_column: column.alias})
-    for part in found:
+    statement = strangers.sql(rows.dialect.name)
+    for part in rows.execute(connection, statement, {rows.time_column: column.alias}):
         for row in part:
-            if row[4]:
+            if row.row_count:
                 raise DatasetError(
-                    f"{rows.source.name}: time column {rows.time_column!r} holds {row[4]:,} values that are no "
-                    "ISO 8601 text; correct the data, or give data.source a query"
+                    f"{rows.source.name}: time column {rows.time_column!r} holds {row.row_count:,} values "
+                    "that are no ISO 8601 text; correct the data, or give data.source a query"
                 )
 
 
 def _require_no_stranger(counter: _Counter, strangers: int, rows: Rows) -> None:
     if strangers:
         raise DatasetError(
-            f"{rows.source.name}: column {counter.feature.name!r}: expected {counter.feature.value_type} values, "
-            f"found {strangers:,} of another kind; correct the data, or cast it in a query"
+            f"{rows.source.name}: column {counter.feature.name!r}: expected "
+            f"{counter.feature.value_type} values, found {strangers:,} of another kind; correct the data, "
+            "or cast it in a query"
         )
+
+
+def _moments(known: dict[str, Any]) -> Moments:
+    """Read what a driver gives: integers may be decimals, and sums over nothing are null."""
+    read: dict[str, Any] = {name: int(known[name] or 0) for name in COUNTED}
+    read |= {name: float(known[name] or 0) for name in SUMMED}
+    return Moments(**read, smallest=_float(known["smallest"]), largest=_float(known["largest"]))
 
 
 def _float(value: Any) -> float | None:

@@ -18,7 +18,7 @@ import numpy as np
 from sqlglot import exp
 
 from airflow_provider_ifp.adapters.columns import value_type
-from airflow_provider_ifp.adapters.datasets import require_columns
+from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.profiling import kind_of, require_among
 from airflow_provider_ifp.adapters.sql_binning import (
     WINDOW,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_ifp.adapters.sql import DatabaseSource
-    from airflow_provider_ifp.core.profile import ValueType
+    from airflow_provider_ifp.core.profile import Feature, ValueType
     from airflow_provider_ifp.core.windows import Window
 
 
@@ -89,7 +89,7 @@ def profile_sql(
             f"{source.name}: reference window: found no rows or no features, expected at least one of each; "
             "widen the window"
         )
-    profiled = {**numbers, **names}
+    profiled: dict[str, Feature] = {**numbers, **names}
     return Profile(tuple(recount(profiled[name], counted) for name in features), rows=sizes.pop())
 
 
@@ -190,8 +190,8 @@ class _Look:
     def _at_ranks(self, column: Column, ranks: NDArray[np.int64]) -> exp.Select:
         value = exp.column("v")
         over = exp.Window(this=exp.RowNumber(), order=exp.Order(expressions=[exp.Ordered(this=value)]))
-        ordered = exp.select(value.copy(), exp.alias_(over, "place")).from_(self._given(column))
-        ordered = ordered.where(exp.not_(value.is_(exp.null()))).subquery("ordered")
+        given = exp.select(value.copy(), exp.alias_(over, "place")).from_(self._given(column))
+        ordered = given.where(exp.not_(value.is_(exp.null()))).subquery("ordered")
         place = exp.column("place")
         wanted = place.isin(*(ranks + 1).tolist())
         return (

@@ -2,10 +2,10 @@
 
 | a part | its rows |
 | --- | --- |
-| `{"dataset": "s3://lake/sales/day=2024-01-01"}` | all of a file or a folder |
 | `{"files": ["s3://lake/a.parquet", "s3://lake/b.parquet"]}` | all of some Parquet files |
-| `{"dataset": "s3://lake/sales", "time_column": "ts", "start": "2024-01-01", "end": "2024-01-02"}` | a range of time |
-| `{"conn_id": "warehouse", "table": "sales"}`, or `"query"` | all of a table; with the three keys above, a range |
+| `{"dataset": "s3://lake/sales/day=2024-01-01"}` | all of a file or a folder |
+| `{"conn_id": "warehouse", "table": "sales"}`, or `"query"` | all of a table |
+| either of the last two with `"time_column": "ts", "start": "2024-01-01", "end": "2024-01-02"` | a range |
 
 Times are ISO 8601, in UTC where they name no zone; without `start` the range begins with the data. Which
 parts make a window is for the caller to say: rows that lie in two of them count twice.
@@ -128,8 +128,8 @@ def part_batches(part: PartSource, columns: Sequence[str]) -> Iterator[pa.Record
 
     if part.conn_id is not None:
         raise DatasetError(
-            f"part of connection {part.conn_id}: a database computes its own quantiles; make the profile with "
-            "adapters.sql_profiling.profile_sql"
+            f"part of connection {part.conn_id}: a database computes its own quantiles; make the profile "
+            "with adapters.sql_profiling.profile_sql"
         )
     for uri in (part.dataset,) if part.dataset else part.files:
         dataset = open_dataset(uri)
@@ -154,10 +154,16 @@ def _count(
 
 
 def _count_in_database(profile: Profile, part: PartSource, connect: Connect | None) -> dict[str, Counts]:
-    from airflow_provider_ifp.adapters.connections import connect_by_environment
-    from airflow_provider_ifp.adapters.sql import DatabaseSource
-    from airflow_provider_ifp.adapters.sql_counting import count_sql
-
+    try:
+        from airflow_provider_ifp.adapters.connections import connect_by_environment
+        from airflow_provider_ifp.adapters.sql import DatabaseSource
+        from airflow_provider_ifp.adapters.sql_counting import count_sql
+    except ImportError as error:
+        raise DatasetError(
+            f"part of connection {part.conn_id}: counting in a database needs SQLAlchemy and sqlglot "
+            f"({error}), which come with 'airflow-provider-ifp[airflow]'; install it and your database's "
+            "driver"
+        ) from None
     source = DatabaseSource(
         str(part.conn_id), connect or connect_by_environment, table=part.table, query=part.query
     )

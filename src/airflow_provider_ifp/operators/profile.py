@@ -1,8 +1,9 @@
 """Profiles and drift checks of data that outgrow one machine: parts on as many workers as there are.
 
 A window is counted by `CountPartOperator`, mapped over its parts, and checked by `CheckPartsOperator`. A
-reference is profiled in two passes: `SamplePartOperator` mapped, `MakeBinsOperator`, `CountPartOperator` mapped
-on those bins, `MergeProfileOperator`. Between the tasks go files in a shared folder; XCom carries their paths.
+reference is profiled in two passes: `SamplePartOperator` mapped, `MakeBinsOperator`, `CountPartOperator`
+mapped on those bins, `MergeProfileOperator`. Between the tasks go files in a shared folder; XCom carries
+their paths.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class CountPartOperator(BaseOperator):
     """Count a part of a window on the bins of a reference: `.partial(...).expand(part=[...])`.
 
     Args:
-        part: What to count (templated): `{"dataset": URI}`, `{"files": [URI, ...]}`, `{"conn_id": ID, "table":
-            NAME}`; a dataset or a table with `time_column`, `start`, `end`: a range of time.
+        part: What to count (templated): `{"dataset": URI}`, `{"files": [URI, ...]}`, or `{"conn_id": ID,
+            "table": NAME}`; a dataset or a table with `time_column`, `start`, `end`: a range of time.
         reference: Path or URI of the reference's profile, or the output of a task that wrote it (templated).
         folder: Where to write the counts: a path or URI that all workers share (templated).
         within: The struct column of `files` that holds the features: `features` for the prediction log.
