@@ -26,6 +26,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{package}.operators.validation",
                     f"{package}.operators.promote",
                     f"{package}.operators.reproduce",
+                    f"{package}.operators.profile",
                 ],
             }
         ],

@@ -47,7 +47,7 @@ class CountCache:
             return None
         path = self._path(key)
         try:
-            part = _unpack(path.read_bytes())
+            part = unpack_part(path.read_bytes())
             os.utime(path)
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
             return None
@@ -62,7 +62,7 @@ class CountCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Not forced to the disk: what a crash leaves of it is found to be damaged, and counted anew.
-            temporary.write_bytes(_pack(part))
+            temporary.write_bytes(pack_part(part))
             temporary.replace(path)
         except OSError:
             with suppress(OSError):
@@ -84,7 +84,7 @@ class CountCache:
         return self._folder / f"{key}{_SUFFIX}"
 
 
-def _pack(part: Part) -> bytes:
+def pack_part(part: Part) -> bytes:
     """Write a part as NumPy's archive, whose checksums find a damaged file."""
     bins: list[np.ndarray[Any, Any]] = []
     record = _describe(part, bins)
@@ -105,7 +105,12 @@ def _describe(part: Part, bins: list[np.ndarray[Any, Any]]) -> dict[str, Any]:
     return {"rows": part.rows, "counts": counted, "segments": segments}
 
 
-def _unpack(content: bytes) -> Part:
+def unpack_part(content: bytes) -> Part:
+    """Read what `pack_part` wrote.
+
+    Raises:
+        ValueError, KeyError, EOFError, zipfile.BadZipFile: The content is damaged.
+    """
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         bins = archive["bins"].astype(np.int64)
         record = json.loads(archive["record"].tobytes())

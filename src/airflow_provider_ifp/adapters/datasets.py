@@ -63,8 +63,7 @@ def read_window(
     dataset = open_dataset(uri)
     wanted = list(dataset.schema.names if columns is None else columns)
     require_columns(dataset.schema, [time_column, *wanted], uri)
-    time_type = _timestamp_type(dataset.schema, time_column, uri)
-    within = window_filter(time_column, time_type, window)
+    within = time_filter(dataset, uri, time_column, window)
     batches = list(scan_batches(dataset, columns=wanted, within=within, where=uri))
     table = pa.Table.from_batches(batches, schema=pa.schema([dataset.schema.field(name) for name in wanted]))
     if table.num_rows == 0:
@@ -75,6 +74,16 @@ def read_window(
         return table
     index = table.schema.get_field_index(time_column)
     return table.set_column(index, time_column, in_utc(table[time_column]))
+
+
+def time_filter(dataset: ds.Dataset, uri: str, time_column: str, window: Window) -> pc.Expression:
+    """Write which rows of a dataset lie in a window.
+
+    Raises:
+        DatasetError: There is no such column, or it is no timestamp.
+    """
+    require_columns(dataset.schema, [time_column], uri)
+    return window_filter(time_column, _timestamp_type(dataset.schema, time_column, uri), window)
 
 
 def source_id(uri: str, window: Window | None = None, *, time_column: str | None = None) -> str:
@@ -114,8 +123,7 @@ def fragments_within(
     fragments = list(dataset.get_fragments())
     if window is None or time_column is None:
         return fragments
-    require_columns(dataset.schema, [time_column], uri)
-    within = window_filter(time_column, _timestamp_type(dataset.schema, time_column, uri), window)
+    within = time_filter(dataset, uri, time_column, window)
     return [fragment for fragment in fragments if _reaches_into(fragment, within, uri)]
 
 

@@ -10,7 +10,7 @@ whole; all the names of one column are in memory.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,7 +25,7 @@ from airflow_provider_ifp.core.reference import (
     profile_categories,
     profile_lists,
     profile_numbers,
-    with_counts,
+    recount,
 )
 
 if TYPE_CHECKING:
@@ -140,7 +140,4 @@ def _count_all(feature: ListProfile | NumericProfile, chunks: Iterator[pa.Array]
     counter = WindowCounter(Profile((feature,), rows=0))
     for chunk in chunks:
         counter.add(feature, [chunk])
-    if isinstance(feature, NumericProfile):
-        return with_counts(feature, counter.totals[feature.name])
-    measures = tuple(with_counts(one, counter.totals[one.name]) for one in feature.measures)
-    return replace(feature, measures=measures)
+    return recount(feature, counter.totals)

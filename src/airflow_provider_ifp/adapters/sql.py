@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.sql import quoted_name
 
 from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.scanning import window_filter
@@ -30,6 +31,7 @@ from airflow_provider_ifp.adapters.sql_statements import (
     select_span,
     split_table,
     within,
+    within_as_text,
 )
 from airflow_provider_ifp.adapters.sql_types import (
     NAIVE_TIMES,
@@ -43,7 +45,7 @@ from airflow_provider_ifp.adapters.sql_types import (
 from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.windows import Window
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 _CHUNK = 20_000
 _SAMPLE = 1_000
 _SHOWN = 200
+# All statements of a connection see the same rows.
+_SNAPSHOT = {"postgresql": {"isolation_level": "REPEATABLE READ"}}
 _SECRET = re.compile("passw|passphrase|secret|token|key", re.IGNORECASE)
 
 
@@ -93,7 +97,7 @@ class DatabaseSource:
         statement = self._select(window, time_column, columns)
         kinds = self._kinds(time_column, columns)
         batches: list[pa.RecordBatch] = []
-        with self._connected() as connection:
+        with self.connected() as connection:
             result = connection.execution_options(yield_per=_CHUNK).execute(statement)
             for rows in result.partitions():
                 arrays = [
@@ -117,10 +121,41 @@ class DatabaseSource:
             "conn_id": self.conn_id,
             "table": self._table,
             "query": self._query,
-            "dialect": self._engine.dialect.name,
+            "dialect": self.dialect,
             "statement": str(compiled),
             "parameters": {name: str(value) for name, value in compiled.params.items()},
         }
+
+    @property
+    def dialect(self) -> str:
+        """SQLAlchemy's name of the database."""
+        return self._engine.dialect.name
+
+    def aliased(
+        self, columns: Mapping[str, str], window: Window | None, time_column: str | None
+    ) -> sa.Select[Any]:
+        """Select columns of the window, or of all rows, for a statement around it.
+
+        Args:
+            columns: Name of each column -> what that statement calls it.
+            window: Rows with a time in it; SQLite compares whole milliseconds, and gives the rows whose time
+                it cannot read as well.
+            time_column: Name of the time column; None only without a window.
+
+        Raises:
+            DatasetError: A column is not there, the time column is none, or is not named.
+        """
+        require_columns(self._schema, list(columns), self.name)
+        selected = select_columns(self._rows, self._quoted(columns), columns)
+        if window is None:
+            return selected
+        if time_column is None:
+            raise DatasetError(f"{self.name}: the window {window} needs the name of a time column; give it")
+        self._kinds(time_column, [])
+        if self._is_sqlite:
+            return selected.where(within_as_text(window, *self._quoted([time_column])))
+        zoned = self._schema.field(time_column).type != NAIVE_TIMES
+        return selected.where(within(window, *self._quoted([time_column]), zoned=zoned))
 
     @cached_property
     def _engine(self) -> sa.Engine:
@@ -128,7 +163,7 @@ class DatabaseSource:
 
     @cached_property
     def _schema(self) -> pa.Schema:
-        with self._connected() as connection:
+        with self.connected() as connection:
             result = self._probe(connection)
             names = list(result.keys())
             described = result.cursor.description if result.cursor else [(name, None) for name in names]
@@ -160,7 +195,8 @@ class DatabaseSource:
         return {}
 
     def _sampled(self, connection: sa.Connection, names: Sequence[str]) -> dict[str, pa.DataType]:
-        rows = connection.execute(select_columns(self._rows, names).limit(_SAMPLE)).all()
+        sampled = select_columns(self._rows, self._quoted(names)).limit(_SAMPLE)
+        rows = connection.execute(sampled).all()
         values: Sequence[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [() for _ in names]
         return {name: type_of_values(found) for name, found in zip(names, values, strict=True)}
 
@@ -203,19 +239,28 @@ class DatabaseSource:
 
     @property
     def _is_sqlite(self) -> bool:
-        return self._engine.dialect.name == "sqlite"
+        return self.dialect == "sqlite"
 
     def _select(self, window: Window, time_column: str, columns: Sequence[str]) -> sa.Select[Any]:
         kinds = self._kinds(time_column, columns)
         zoned = self._schema.field(time_column).type != NAIVE_TIMES
-        condition = (
-            near_as_text(window, time_column) if self._is_sqlite else within(window, time_column, zoned=zoned)
-        )
-        return select_columns(self._rows, kinds).where(condition)
+        (time,) = self._quoted([time_column])
+        condition = near_as_text(window, time) if self._is_sqlite else within(window, time, zoned=zoned)
+        return select_columns(self._rows, self._quoted(kinds)).where(condition)
+
+    def _quoted(self, columns: Iterable[str]) -> list[str]:
+        """Have names quoted always: no list of reserved words is complete.
+
+        Not where the database writes its own names in capitals: there a quoted name in small letters is
+        another one.
+        """
+        always = not self._engine.dialect.requires_name_normalize
+        return [quoted_name(name, quote=always or None) for name in columns]
 
     def _span(self, time_column: str) -> str:
-        with self._connected() as connection:
-            row = connection.execute(select_span(self._rows, time_column, as_text=self._is_sqlite)).one()
+        with self.connected() as connection:
+            (time,) = self._quoted([time_column])
+            row = connection.execute(select_span(self._rows, time, as_text=self._is_sqlite)).one()
         earliest, latest = to_array(list(row), UTC_TIMES, time_column, self.name).to_pylist()
         if earliest is None:
             return f"the dataset has no row with a {time_column!r} at all"
@@ -225,12 +270,17 @@ class DatabaseSource:
         )
 
     @contextmanager
-    def _connected(self) -> Iterator[sa.Connection]:
-        """One connection, closed at the end; what goes wrong is told without the password."""
+    def connected(self) -> Iterator[sa.Connection]:
+        """One connection, closed at the end; what goes wrong is told without the password.
+
+        Raises:
+            DatasetError: The database refuses a statement, or gives values that cannot be.
+            DatasetUnreachableError: It does not answer.
+        """
         engine = self._engine
         try:
             with engine.connect() as connection:
-                connection.execution_options(postgresql_readonly=True)
+                connection.execution_options(postgresql_readonly=True, **_SNAPSHOT.get(self.dialect, {}))
                 try:
                     yield connection
                 except (sa.exc.SQLAlchemyError, ValueError, OverflowError) as error:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from airflow_provider_ifp.core.windows import Window
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What SQLAlchemy would take for a parameter of its own; a policy's query has none.
 _PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 
@@ -39,9 +41,18 @@ def rows_of(table: str | None, query: str | None) -> sa.FromClause:
     return sa.text(_PARAMETER.sub(r"\\\g<0>", query) + "\n").columns().subquery("ifp_rows")
 
 
-def select_columns(rows: sa.FromClause, columns: Iterable[str]) -> sa.Select[Any]:
-    """The named columns, without a condition."""
-    return sa.select(*(_column(name) for name in columns)).select_from(rows)
+def select_columns(
+    rows: sa.FromClause, columns: Iterable[str], aliases: Mapping[str, str] | None = None
+) -> sa.Select[Any]:
+    """The named columns, without a condition; some under other names.
+
+    >>> print(select_columns(sa.table("sales"), ["select", "b"], {"select": "c0"}))
+    SELECT "select" AS c0, b
+    FROM sales
+    """
+    named = aliases or {}
+    chosen = (_column(name).label(named[name]) if name in named else _column(name) for name in columns)
+    return sa.select(*chosen).select_from(rows)
 
 
 def select_span(rows: sa.FromClause, time_column: str, *, as_text: bool) -> sa.Select[Any]:
@@ -85,6 +96,23 @@ def near_as_text(window: Window, time_column: str) -> sa.ColumnElement[bool]:
     if window.start is not None:
         near = sa.and_(known >= bound("window_start", window.start), near)
     return sa.or_(near, sa.and_(known.is_(None), time.is_not(None)))
+
+
+def within_as_text(window: Window, time_column: str) -> sa.ColumnElement[bool]:
+    """Write the same for SQLite, to the millisecond, and with the rows whose time it cannot read."""
+    time = _column(time_column)
+    second = sa.cast(sa.func.strftime("%s", time), sa.Integer)
+    fraction = sa.cast(sa.func.substr(sa.func.strftime("%f", time), 4, 3), sa.Integer)
+    milliseconds = second * 1000 + fraction
+    inside = milliseconds < _milliseconds(window.end)
+    if window.start is not None:
+        inside = sa.and_(milliseconds >= _milliseconds(window.start), inside)
+    return sa.or_(inside, sa.and_(milliseconds.is_(None), time.is_not(None)))
+
+
+def _milliseconds(time: datetime) -> int:
+    """Round a bound up to whole milliseconds: no time of whole milliseconds lies between."""
+    return -((_EPOCH - time) // timedelta(milliseconds=1))
 
 
 def _column(name: str) -> sa.ColumnClause[Any]:

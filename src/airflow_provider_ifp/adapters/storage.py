@@ -3,13 +3,15 @@
 import os
 import uuid
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
 from airflow_provider_ifp.core.errors import DatasetError
 
+# Characters that stand in an address as they are; others, such as blanks, have to be escaped.
+_OF_URIS = "%:/?#[]@!$&'()*+,;=~"
 # A file on an object store appears whole when its upload ends; there, renaming would only copy it.
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
 
@@ -38,7 +40,7 @@ def resolve_uri(uri: str) -> tuple[fs.FileSystem, str]:
             "(AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, say)"
         )
     try:
-        filesystem, path = fs.FileSystem.from_uri(uri)
+        filesystem, path = fs.FileSystem.from_uri(quote(uri, safe=_OF_URIS))
     except pa.ArrowInvalid as error:
         return _resolve_with_fsspec(uri, str(error).splitlines()[0])
     except OSError as error:
@@ -52,6 +54,8 @@ def write_atomically(filesystem: fs.FileSystem, path: str, content: bytes) -> No
     On a local disk: a hidden temporary file in the same folder, fsync, rename, fsync of the folder. An object
     store is atomic by itself; any other file system gets a temporary file and a move.
     """
+    # Whatever is no bytes is refused before a stream is open: closing one completes an upload.
+    pa.py_buffer(content)
     folder, _, name = path.rpartition("/")
     temporary = f"{folder}/.{name}.{uuid.uuid4().hex}.tmp"
     if isinstance(filesystem, fs.LocalFileSystem):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -11,13 +11,15 @@ from airflow_provider_ifp.core.counts import Counts, count_numbers
 from airflow_provider_ifp.core.moments import LARGEST, Moments
 from airflow_provider_ifp.core.profile import (
     CategoricalProfile,
+    Feature,
     ListProfile,
     NumericProfile,
     ValueType,
 )
+from airflow_provider_ifp.core.quantiles import finite_quantiles, ranks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -50,28 +52,78 @@ def profile_numbers(
     """
     present = np.sort(values[~np.isnan(values)])
     distinct, rows = np.unique(present, return_counts=True)
-    # `+ 0.0` makes -0.0 the same value as 0.0 in the written record too.
-    atoms = distinct[rows * 10 >= len(present)] + 0.0
-    # Divided, not multiplied: 100 / 1000 is the same float as 1 / 10, and so the edge the same as the decile.
-    shares = np.arange(1, fine) / fine
-    edges = np.unique(np.concatenate([_quantiles(present, shares), atoms[np.isfinite(atoms)]])) + 0.0
     finite = present[np.abs(present) <= LARGEST]
-    empty = NumericProfile(
+    empty = empty_numbers(
+        name,
+        Order(
+            rows=len(present),
+            at=present.__getitem__,
+            atoms=distinct[rows * 10 >= len(present)],
+            centre=float(finite.mean()) if len(finite) else 0.0,
+            low=float(finite[0]) if len(finite) else None,
+            high=float(finite[-1]) if len(finite) else None,
+        ),
+        value_type,
+        fine,
+    )
+    return with_counts(empty, count_numbers(empty, values))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What the bins of a numeric feature are made of.
+
+    Attributes:
+        rows: how many values are present.
+        at: gives the values at ranks, from 0, in ascending order: those of `needed_ranks`.
+        atoms: the values that make a tenth or more of them each, ascending.
+        centre: mean of the finite ones, 0 where there are none.
+        low, high: the smallest and the largest of those; None: there are none.
+    """
+
+    rows: int
+    at: Callable[[NDArray[np.int64]], NDArray[np.float64]]
+    atoms: NDArray[np.float64]
+    centre: float
+    low: float | None
+    high: float | None
+
+
+def needed_ranks(rows: int, fine: int = FINE) -> NDArray[np.int64]:
+    """Return the ranks, from 0, whose values make the bins of so many values.
+
+    >>> needed_ranks(3)
+    array([0, 1, 2])
+    """
+    if not rows:
+        return np.empty(0, dtype=np.int64)
+    shares = (_shares(fine), _TENTHS, _TAILS)
+    return np.unique(np.concatenate([rank for share in shares for rank in ranks_of(rows, share)]))
+
+
+def empty_numbers(
+    name: str, order: Order, value_type: Literal["number", "time"] = "number", fine: int = FINE
+) -> NumericProfile:
+    """Make the bins of a numeric feature, without rows in them; arguments as of `profile_numbers`."""
+    # `+ 0.0` makes -0.0 the same value as 0.0 in the written record too.
+    atoms = order.atoms + 0.0
+    quantiles = finite_quantiles(order.rows, _shares(fine), order.at)
+    edges = np.unique(np.concatenate([quantiles, atoms[np.isfinite(atoms)]])) + 0.0
+    return NumericProfile(
         name=name,
         value_type=value_type,
         edges=tuple(edges.tolist()),
-        deciles=_places(edges, _quantiles(present, _TENTHS)),
-        tails=_places(edges, _quantiles(present, _TAILS)),
+        deciles=_places(edges, finite_quantiles(order.rows, _TENTHS, order.at)),
+        tails=_places(edges, finite_quantiles(order.rows, _TAILS, order.at)),
         atoms=tuple(atoms.tolist()),
         interval_rows=(0,) * (len(edges) + 1),
         atom_rows=(0,) * len(atoms),
         missing=0,
-        centre=float(finite.mean()) if len(finite) else 0.0,
-        low=float(finite[0]) if len(finite) else None,
-        high=float(finite[-1]) if len(finite) else None,
+        centre=order.centre,
+        low=order.low,
+        high=order.high,
         moments=Moments(),
     )
-    return with_counts(empty, count_numbers(empty, values))
 
 
 def with_counts(feature: NumericProfile, counts: Counts) -> NumericProfile:
@@ -88,6 +140,24 @@ def with_counts(feature: NumericProfile, counts: Counts) -> NumericProfile:
         missing=counts.missing,
         moments=counts.moments or Moments(),
     )
+
+
+def recount(feature: Feature, totals: Mapping[str, Counts]) -> Feature:
+    """Return a feature with the rows of another window in its bins; the names of categories stay.
+
+    Args:
+        feature: As it was profiled, perhaps on a sample.
+        totals: Counts on the fine grid, by measured name.
+
+    Raises:
+        ValueError: The counts are on other bins.
+    """
+    if isinstance(feature, NumericProfile):
+        return with_counts(feature, totals[feature.name])
+    if isinstance(feature, CategoricalProfile):
+        return feature
+    measures = tuple(with_counts(one, totals[one.name]) for one in feature.measures)
+    return replace(feature, measures=measures)
 
 
 def rebase(feature: NumericProfile, counts: Counts) -> NumericProfile:
@@ -195,18 +265,9 @@ def _whole(lists: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(lists).all(axis=1), dtype=np.bool_)
 
 
-def _quantiles(present: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the finite quantiles of sorted values by linear interpolation (NumPy's default, R's type 7)."""
-    if not len(present):
-        return present
-    lower = np.quantile(present, shares, method="lower")
-    upper = np.quantile(present, shares, method="higher")
-    with np.errstate(invalid="ignore", over="ignore"):
-        between = np.quantile(present, shares, method="linear")
-    # Between equal infinities, or at zero distance from one, interpolation gives NaN; an infinite edge bounds
-    # nothing.
-    quantiles = np.where(lower == upper, lower, between)
-    return quantiles[np.isfinite(quantiles)]
+def _shares(fine: int) -> NDArray[np.float64]:
+    # Divided, not multiplied: 100 / 1000 is the same float as 1 / 10, and so the edge the same as the decile.
+    return np.arange(1, fine) / fine
 
 
 def _places(edges: NDArray[np.float64], chosen: NDArray[np.float64]) -> tuple[int, ...]:
