@@ -148,8 +148,8 @@ def test_a_view_is_read_as_a_table(source):
 def test_the_window_and_the_columns_are_pushed_down_with_bound_parameters(source):
     facts = source("select * from sales").describe(DAY, "ts", ["x"])
     assert facts["statement"] == (
-        "SELECT x, ts \nFROM (select * from sales\n) AS ifp_rows \n"
-        "WHERE ts >= %(window_start)s AND ts < %(window_end)s"
+        'SELECT "x", "ts" \nFROM (select * from sales\n) AS ifp_rows \n'
+        'WHERE "ts" >= %(window_start)s AND "ts" < %(window_end)s'
     )
     assert facts["parameters"] == {
         "window_start": "2024-01-02 00:00:00+00:00",

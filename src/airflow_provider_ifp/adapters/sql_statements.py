@@ -46,9 +46,8 @@ def select_columns(
 ) -> sa.Select[Any]:
     """The named columns, without a condition; some under other names.
 
-    >>> print(select_columns(sa.table("sales"), ["select", "b"], {"select": "c0"}))
-    SELECT "select" AS c0, b
-    FROM sales
+    >>> str(select_columns(sa.table("sales"), ["select", "b"], {"select": "c0"})).replace(chr(10), "|")
+    'SELECT "select" AS c0, b |FROM sales'
     """
     named = aliases or {}
     chosen = (_column(name).label(named[name]) if name in named else _column(name) for name in columns)

@@ -4,7 +4,7 @@ A part is whatever was read at once: a file, a batch, an hour, a database's grou
 merged equals whole to the last row, in any order; the sums beside them are floats and agree but for rounding.
 
 Numbers are counted on one of three grids, each a part of the one before, so that counts can be made coarser
-but never finer: `fine` (all edges), `coarse` (deciles and tail edges: what a database is asked for),
+but never finer: `fine` (all edges), `coarse` (deciles and tail edges: what a database counts fastest),
 `deciles` (the bins of the contract's PSI). On every grid the atoms have bins of their own.
 """
 

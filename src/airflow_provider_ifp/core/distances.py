@@ -3,7 +3,7 @@
 Histograms hold the distribution functions exactly at their edges and at atoms; between edges the functions
 can be anywhere between the two ends. So each distance of numbers comes with a bound: how far the same
 distance of the rows themselves can be from it. On the fine grid (a thousandth of the reference a bin) the
-bound is small; on the coarse grid, all that a database returns, it is wide, and says so.
+bound is small; on the coarse grid, which a database counts fastest, it is wide, and says so.
 
 Sources: Smirnov's limit with Stephens' correction for small samples (1970) for the p-value; Lin (1991) for
 Jensen-Shannon.

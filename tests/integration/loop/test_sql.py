@@ -42,7 +42,9 @@ def test_a_version_trained_on_a_table_passes_its_gate_and_says_where_its_rows_ca
     text = loop.registry.get_file(made["run_id"], "ifp/provenance.json")
     (data,) = json.loads(text)["data"]
     assert (data["rows"], data["conn_id"], data["table"]) == (2_400, "warehouse", "sales")
-    assert data["statement"].startswith("SELECT ts, request_id, x, z, region, y \nFROM sales \nWHERE ")
+    assert data["statement"].startswith(
+        'SELECT "ts", "request_id", "x", "z", "region", "y" \nFROM sales \nWHERE '
+    )
     assert data["parameters"] == {
         "window_start": "2024-01-07 00:00:00",
         "window_end": "2024-01-27 00:00:00",

@@ -138,7 +138,9 @@ def test_the_description_says_what_was_asked_with_its_parameters(database):
     assert facts["source_id"] == (
         "warehouse: query select * from sales [2024-01-02T00:00Z, 2024-01-03T00:00Z)"
     )
-    assert facts["statement"].startswith("SELECT x, ts \nFROM (select * from sales\n) AS ifp_rows \nWHERE ")
+    assert facts["statement"].startswith(
+        'SELECT "x", "ts" \nFROM (select * from sales\n) AS ifp_rows \nWHERE '
+    )
     assert facts["parameters"] == {
         "window_start": "2024-01-02 00:00:00",
         "window_end": "2024-01-03 00:00:00",
@@ -235,3 +237,18 @@ def test_values_of_no_one_type_are_refused(database):
     query = "select ts, case when x < 3 then 1 else 'one' end as mixed from sales"
     said = refusal(lambda: database.read(query, columns=["mixed"]))
     assert "column 'mixed' holds int, which no column of a dataset can; cast it in a query, or name" in said
+
+
+def test_a_column_may_be_called_by_any_word_of_the_database(tmp_path):
+    names = ["nothing", "select", "group", 'quo"te', "per%cent", "co:lon", "two words"]
+    connection = sqlite3.connect(tmp_path / "words.db")
+    columns = ", ".join('"' + name.replace('"', '""') + '" double' for name in names)
+    connection.execute(f"create table words (ts timestamp, {columns})")
+    connection.execute("insert into words values ('2024-01-02 08:00', 1, 2, 3, 4, 5, 6, 7)")
+    connection.commit()
+    connection.close()
+    words = DatabaseSource(
+        "warehouse", lambda _: sa.create_engine(f"sqlite:///{tmp_path}/words.db"), table="words"
+    )
+    read = words.read(DAY, "ts", names)
+    assert read.to_pylist() == [dict(zip(names, range(1, 8), strict=True))]
