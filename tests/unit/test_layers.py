@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "demo": STEPS | SHELLS | {"serving", "dag_factory"},
     "cli": STEPS | SHELLS | {"serving", "dag_factory", "backtest", "ui", "demo"},
     # `ifp.track` and `ifp.load`, when touched.
-    "__init__": {"training"},
+    "__init__": {"training", "loop"},
 }
 CORE_MAY_USE = {"pydantic", "pydantic_core", "numpy", "scipy"}
 SAYS_NOTHING = {"utils", "common", "helpers", "manager", "base"}
