@@ -31,11 +31,9 @@ from airflow_provider_ifp.adapters.sql_binning import (
 from airflow_provider_ifp.adapters.sql_counting import Rows, count_rows, name_of
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.moments import LARGEST
+from airflow_provider_ifp.core.numeric_bins import Order, empty_numbers, needed_ranks
 from airflow_provider_ifp.core.profile import CategoricalProfile, NumericProfile, Profile
 from airflow_provider_ifp.core.reference import (
-    Order,
-    empty_numbers,
-    needed_ranks,
     profile_categories,
     recount,
 )
