@@ -2,36 +2,35 @@
 
     python benchmarks/drift_window.py [--days 30] [--rows 1000]
 
-Wall and CPU seconds inside a running process: the stored profile is read, the log's folders are listed, what
-is new is counted, 25 features are judged. Cold is the first check after a promotion; a late file makes its
-day be merged anew.
+Wall and CPU seconds of `loop.check.check` inside a running process, as the sensor's trigger runs it: the
+stored profile is read, the log's folders are listed, what is new is counted, 25 features are judged, the
+report is drawn. The registry is a stub in memory, so that the figures are the check's own. Cold is the first
+check after a promotion; a late file makes its day be merged anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.count_cache import CountCache
 from airflow_provider_ifp.adapters.prediction_log import write_predictions
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.loop.reference import write_profile
-from airflow_provider_ifp.loop.window import LogCounter
+from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.loop import check as checking
+from airflow_provider_ifp.loop.reference import PROFILE, write_profile
 from drift_speed import make_rows
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.core.findings import DriftCheck
+    from airflow_provider_ifp.core.firing import Firing
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -54,11 +53,35 @@ def write_hour(root: Path, hour: int, rows: int) -> None:
     write_predictions(str(root), "model", "production", pa.table(requests))
 
 
-def check(profile: Path, root: Path, window: Window, cache: Path) -> DriftCheck:
-    """Check a window as the sensor's trigger does."""
-    read = Profile.from_json(json.loads(profile.read_bytes()))
-    counter = LogCounter(str(root), "model", "production", read, CountCache(cache))
-    return check_drift(read, counter.count(window).counts)
+class OneVersion:
+    """A registry with one version in production, as far as a check asks; what is written is dropped."""
+
+    def __init__(self, profile: bytes) -> None:
+        self.profile = profile
+
+    def version(self, model: str, version: str) -> SimpleNamespace:
+        """Return production."""
+        return SimpleNamespace(model=model, version=version, run_id="run")
+
+    def get_file(self, _: str, path: str) -> bytes | None:
+        """Return the profile; the version has no other file."""
+        return self.profile if path == PROFILE else None
+
+    def entries(self, *_: str) -> dict[str, str]:
+        """Return no baseline."""
+        return {}
+
+    def put_file(self, *_: object) -> None:
+        """Take the report."""
+
+
+def check(registry: OneVersion, root: Path, now: datetime, days: int, cache: Path) -> Firing:
+    """Check a window as the sensor's trigger does, the ledger apart."""
+    monitor = {"predictions": str(root), "evaluation_window": f"{days}d"}
+    policy = Policy.from_json({"model": "model", "monitor": monitor})
+    ledger = SimpleNamespace(production="1", waiting=lambda: None)
+    with mock.patch.object(checking, "project", return_value=ledger):
+        return checking.check(cast("Any", registry), policy, now=now, cache=cache)
 
 
 def main() -> None:
@@ -69,17 +92,17 @@ def main() -> None:
     chosen = parser.parse_args()
     hours = chosen.days * 24
     with tempfile.TemporaryDirectory(prefix="drift-window-") as made:
-        root, cache, profile = Path(made, "log"), Path(made, "cache"), Path(made, "profile.json")
+        root, cache = Path(made, "log"), Path(made, "cache")
         reference = make_rows(np.random.default_rng(10**6), 200_000, 0.0)
-        profile.write_bytes(write_profile(profile_table(reference, reference.column_names)))
+        registry = OneVersion(write_profile(profile_table(reference, reference.column_names)))
         for hour in range(hours):
             write_hour(root, hour, chosen.rows)
 
         def timed(what: str, end: int) -> None:
             wall, cpu = time.perf_counter(), time.process_time()
-            found = check(profile, root, Window(START + (end - hours) * HOUR, START + end * HOUR), cache)
+            firing = check(registry, root, START + end * HOUR, chosen.days, cache)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            print(f"{what:28}  {wall:7.2f} s wall  {cpu:7.2f} s CPU  {found.rows['current']:,} rows")
+            print(f"{what:28}  {wall:7.2f} s wall  {cpu:7.2f} s CPU  {firing.reasons[0]}")
 
         print(f"{hours} hourly files of {chosen.rows:,} rows, 20 numbers and 5 texts")
         timed("cold: nothing is counted", hours)
@@ -89,7 +112,7 @@ def main() -> None:
             timed("the last hour is new", hours + place + 1)
         write_hour(root, 100, chosen.rows + 1)
         timed("a file came 26 days late", hours + 3)
-        kept = [file.stat().st_size for file in cache.iterdir()]
+        kept = [file.stat().st_size for file in cache.rglob("*") if file.is_file()]
         print(f"the cache: {len(kept)} files, {sum(kept) / 1e6:.1f} MB")
 
 

@@ -21,7 +21,7 @@ from airflow_provider_ifp.core.parts import Part
 from airflow_provider_ifp.core.profile import PREDICTION, SCORE, CategoricalProfile, ListProfile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import pyarrow.parquet as pq
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 _FEATURES: Final = "features"
 _TIME: Final = "ts"
+_VERSION: Final = "model_version"
 # No column is called so: a feature may be called `ts`.
 _TIME_OF_ROW: Final = "\0ts"
+_VERSION_OF_ROW: Final = "\0model_version"
 _ANSWERS: Final = {PREDICTION: "prediction", SCORE: "score"}
 _BATCH_ROWS: Final = 131_072
 
@@ -44,7 +46,11 @@ Columns: TypeAlias = "Mapping[str, tuple[Feature, str, str | None]]"
 
 
 def count_log_file(
-    profile: Profile, file: LogFile, filesystem: fs.FileSystem, within: Window | None = None
+    profile: Profile,
+    file: LogFile,
+    filesystem: fs.FileSystem,
+    within: Window | None = None,
+    version: str | None = None,
 ) -> tuple[Part, int]:
     """Count a file's rows of its hour, or those of them that lie in a window.
 
@@ -53,6 +59,8 @@ def count_log_file(
         file: As it was listed.
         filesystem: Where it is.
         within: Only the rows of this window; None: of the whole hour.
+        version: Answers are counted in the rows of this version, since those of another one are no wonder
+            where they differ; None: in all rows.
 
     Returns:
         The counts, in which a feature that the file does not have is not there; and how many rows lie
@@ -67,9 +75,13 @@ def count_log_file(
         _require_time(parquet)
         columns = _columns(profile, parquet)
         rows = parquet.metadata.num_rows
-        if within is None and not profile.segments and _all_within(parquet, file.window):
-            return Part(rows, _count_columns(profile, parquet, columns)), 0
-        part, of_hour = _count_batches(profile, parquet, columns, file.window, within)
+        own = _answered_by(parquet, version) if profile.predictions else False
+        at_once = within is None and not profile.segments and own is not None
+        if at_once and _all_within(parquet, file.window):
+            return Part(rows, _count_columns(profile, parquet, columns, answers=own is True)), 0
+        part, of_hour = _count_batches(
+            profile, parquet, columns, hour=file.window, within=within, version=version
+        )
         return part, rows - of_hour
 
 
@@ -105,17 +117,26 @@ def _require_time(parquet: pq.ParquetFile) -> None:
         raise DatasetError(f"ts: expected timestamp[us, UTC], found {found}; correct what writes the log")
 
 
-def _count_columns(profile: Profile, parquet: pq.ParquetFile, columns: Columns) -> dict[str, Counts]:
+def _count_columns(
+    profile: Profile, parquet: pq.ParquetFile, columns: Columns, *, answers: bool
+) -> dict[str, Counts]:
     counter = WindowCounter(profile)
+    read = [one for one in columns.values() if answers or one[0] not in profile.predictions]
     for group in range(parquet.num_row_groups):
-        for feature, name, within in columns.values():
+        for feature, name, within in read:
             for chunks in column_parts(parquet, group, name, within):
                 counter.add(feature, chunks)
     return _of_columns(counter, columns)
 
 
 def _count_batches(
-    profile: Profile, parquet: pq.ParquetFile, columns: Columns, hour: Window, within: Window | None
+    profile: Profile,
+    parquet: pq.ParquetFile,
+    columns: Columns,
+    *,
+    hour: Window,
+    within: Window | None,
+    version: str | None,
 ) -> tuple[Part, int]:
     """Count the rows of the hour that lie in the window; returns the rows of the hour too."""
     whole = WindowCounter(profile)
@@ -128,12 +149,13 @@ def _count_batches(
         if within is not None:
             table = table.filter(window_filter(_TIME_OF_ROW, table.schema.field(_TIME_OF_ROW).type, within))
         rows += table.num_rows
-        _add(whole, table, columns)
+        _add(whole, profile.features, table, columns)
+        own = table if version is None else _with_value(table, _VERSION_OF_ROW, version)
+        _add(whole, profile.predictions, own, columns)
         for segment, counter in segments:
-            column = table[segment.column].cast(pa.string())
-            chosen = table.filter(pc.fill_null(pc.equal(column, segment.value), fill_value=False))
+            chosen = _with_value(table, segment.column, segment.value)
             of_segments[segment.name] += chosen.num_rows
-            _add(counter, chosen, columns)
+            _add(counter, segment.profile.features, chosen, columns)
     parts = {
         one.name: Part(of_segments[one.name], _of_columns(counter, columns)) for one, counter in segments
     }
@@ -141,9 +163,13 @@ def _count_batches(
 
 
 def _flat(parquet: pq.ParquetFile, columns: Columns) -> Iterator[pa.Table]:
-    paths = [_TIME, *(path_of(name, within) for _, name, within in columns.values())]
+    known = [name for name in (_TIME, _VERSION) if name in parquet.schema_arrow.names]
+    paths = [*known, *(path_of(name, within) for _, name, within in columns.values())]
     for batch in parquet.iter_batches(_BATCH_ROWS, columns=paths, use_threads=False):
-        arrays = {_TIME_OF_ROW: batch.column(place_of(batch.schema, _TIME))}
+        arrays = {
+            _TIME_OF_ROW: batch.column(place_of(batch.schema, _TIME)),
+            _VERSION_OF_ROW: batch.column(_VERSION) if _VERSION in known else pa.nulls(batch.num_rows),
+        }
         inner: dict[str, pa.Array] = {}
         if _FEATURES in batch.schema.names:
             struct = batch.column(_FEATURES)
@@ -153,8 +179,13 @@ def _flat(parquet: pq.ParquetFile, columns: Columns) -> Iterator[pa.Table]:
         yield pa.table(arrays)
 
 
-def _add(counter: WindowCounter, table: pa.Table, columns: Columns) -> None:
-    for feature in counter.features:
+def _with_value(table: pa.Table, column: str, value: str) -> pa.Table:
+    same = pc.equal(table[column].cast(pa.string()), value)
+    return table.filter(pc.fill_null(same, fill_value=False))
+
+
+def _add(counter: WindowCounter, features: Sequence[Feature], table: pa.Table, columns: Columns) -> None:
+    for feature in features:
         if feature.name in columns:
             counter.add(feature, table[feature.name].chunks)
 
@@ -172,16 +203,36 @@ def _of_columns(counter: WindowCounter, columns: Columns) -> dict[str, Counts]:
 
 def _all_within(parquet: pq.ParquetFile, hour: Window) -> bool:
     """Whether the file's statistics say that all its rows are of the hour."""
-    schema = parquet.metadata.schema
-    paths = [schema.column(place).path for place in range(len(schema))]
-    place = paths.index(_TIME)
-    for group in range(parquet.num_row_groups):
-        found = parquet.metadata.row_group(group).column(place).statistics
+    for found in _statistics(parquet, _TIME):
         if found is None or not found.has_min_max:
             return False
         if _utc(found.min) < (hour.start or _utc(found.min)) or _utc(found.max) >= hour.end:
             return False
     return True
+
+
+def _answered_by(parquet: pq.ParquetFile, version: str | None) -> bool | None:
+    """Whether a version answered all rows, or none, as the file's statistics say; None: they do not."""
+    if version is None:
+        return True
+    if _VERSION not in parquet.schema_arrow.names:
+        return False
+    groups = _statistics(parquet, _VERSION)
+    known = [(one.min, one.max) for one in groups if one and one.has_min_max and not one.null_count]
+    if len(known) < len(groups):
+        return None
+    if all(least == version == largest for least, largest in known):
+        return True
+    return None if any(least <= version <= largest for least, largest in known) else False
+
+
+def _statistics(parquet: pq.ParquetFile, name: str) -> list[pq.Statistics | None]:
+    """Those of a column, by row group."""
+    schema = parquet.metadata.schema
+    place = [schema.column(place).path for place in range(len(schema))].index(name)
+    return [
+        parquet.metadata.row_group(group).column(place).statistics for group in range(parquet.num_row_groups)
+    ]
 
 
 def _utc(time: datetime) -> datetime:

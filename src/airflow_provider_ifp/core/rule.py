@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.core.policy_monitor import MonitorSection
     from airflow_provider_ifp.core.policy_trigger import DriftCondition
+    from airflow_provider_ifp.core.profile import Profile
 
 Method = Literal["psi", "ks_test", "wasserstein", "js", "chi2"]
 Threshold = float | Literal["auto"]
@@ -70,6 +71,28 @@ class Rule:
             *((one.method, one.threshold) for one in self.groups if one.method),
         ]:
             _require_threshold(method, threshold)
+
+    def only(self, profile: Profile, judged: Profile) -> Rule:
+        """Return the rule for what of a profile can be judged.
+
+        A policy may name a feature of lists, of which several measures are judged, and answers that cannot be
+        judged yet. What the profile does not have stays, and is refused by `check_drift`.
+        """
+        lists = {
+            one.name: tuple(part.name for part in one.measures)
+            for one in (*profile.features, *profile.predictions)
+            if one.kind == "list"
+        }
+        silent = {one.name for one in profile.measured} - {one.name for one in judged.measured}
+
+        def names(named: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(part for name in named for part in lists.get(name, (name,)) if part not in silent)
+
+        return replace(
+            self,
+            groups=tuple(replace(group, features=names(group.features)) for group in self.groups),
+            features=None if self.features is None else names(self.features),
+        )
 
     def methods_of(self, feature: str) -> Mapping[Method, Threshold]:
         """Return the methods that judge a feature: those of its groups, else the enabled ones."""

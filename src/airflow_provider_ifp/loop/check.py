@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ifp.adapters.count_cache import CountCache
 from airflow_provider_ifp.adapters.ledger import project
 from airflow_provider_ifp.adapters.log_files import describe_search
+from airflow_provider_ifp.core.answers import without_silent
 from airflow_provider_ifp.core.drift import check_drift
 from airflow_provider_ifp.core.drift_record import drift_record
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.findings import DriftCheck
 from airflow_provider_ifp.core.firing import Firing, decide_by_drift, decide_without_data
 from airflow_provider_ifp.core.persistence import persistent
-from airflow_provider_ifp.core.profile import SCORE
 from airflow_provider_ifp.core.rolling import rolling_reference
 from airflow_provider_ifp.core.rule import Rule, rule_of
 from airflow_provider_ifp.core.windows import Window, calendar_blocks, current_window, preceding
@@ -23,12 +23,10 @@ from airflow_provider_ifp.loop.reference import Reference, find_reference
 from airflow_provider_ifp.loop.window import LogCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.registry import Registry
-    from airflow_provider_ifp.core.counts import Counts
     from airflow_provider_ifp.core.parts import Part
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.policy_trigger import DriftCondition
@@ -74,13 +72,14 @@ def check(
         model=policy.model,
         stage=STAGE,
         profile=reference.profile,
+        version=production.version,
         cache=CountCache(cache / policy.model if cache else None),
         skip_unreadable=policy.watch.unreadable == "skip",
     )
     watch = _Watch(policy, reference, counter, now)
     checks = {condition: watch.check(condition) for condition in policy.drift_conditions}
     firing = decide_by_drift(policy.trigger, checks, counter.notes)
-    condition = next((one for one, found in checks.items() if found.drifted), next(iter(checks)))
+    condition = next(one for one, found in checks.items() if found is firing.check)
     report = log_drift(registry, production, watch.report(condition, checks[condition], production.version))
     counter.cache.prune()
     return replace(firing, report=report)
@@ -152,8 +151,11 @@ class _Watch:
             for one in profile.segments
             if one.name in part.segments
         }
-        profile, counts = _without_scores(profile, part.counts)
-        return check_drift(profile, counts, rule, segments)
+        judged, counts, silent = without_silent(profile, part.counts, rule.min_rows)
+        if part.rows >= rule.min_rows:
+            for why in silent:
+                self.counter.note(why)
+        return check_drift(judged, counts, rule.only(profile, judged), segments)
 
     def _against(self, window: Window, block: Window) -> tuple[Profile, Part]:
         """The reference of a window, and on its bins the counts of the window or a part of it."""
@@ -172,15 +174,6 @@ class _Watch:
         if window not in self._counted:
             self._counted[window] = self.counter.count(window)
         return self._counted[window]
-
-
-def _without_scores(profile: Profile, counts: Mapping[str, Counts]) -> tuple[Profile, Mapping[str, Counts]]:
-    """Leave out scores where the log holds none: a server need not write them."""
-    if any(of.present for name, of in counts.items() if name.startswith(SCORE)):
-        return profile, counts
-    predictions = tuple(one for one in profile.predictions if one.name != SCORE)
-    kept = {name: of for name, of in counts.items() if not name.startswith(SCORE)}
-    return replace(profile, predictions=predictions), kept
 
 
 def _no_reference(before: int, now: int, needed: int) -> DriftCheck:

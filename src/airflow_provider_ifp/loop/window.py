@@ -16,7 +16,6 @@ from pyarrow import fs
 
 from airflow_provider_ifp.adapters.log_counting import count_log_file
 from airflow_provider_ifp.adapters.log_files import list_files, locate
-from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DamagedFileError, PredictionLogError
 from airflow_provider_ifp.core.parts import Part, merge_parts
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_FORMAT = "1"
+_FORMAT = "2"
 """Part of every key: another way of counting must not find the counts of this one."""
 
 
@@ -43,6 +42,7 @@ class LogCounter:
         model: The registered model.
         stage: `production`, `shadow` or `replay`.
         profile: The reference's.
+        version: Answers are counted in the rows of this version; None: in all.
         cache: Where counted parts are kept.
         skip_unreadable: Leave a damaged file out and name it, instead of failing.
         notes: What was left out, and why, each once.
@@ -54,6 +54,7 @@ class LogCounter:
     profile: Profile
     cache: CountCache
     skip_unreadable: bool = False
+    version: str | None = None
     notes: list[str] = field(default_factory=list)
     _filesystem: fs.FileSystem = field(init=False)
     _reference: str = field(init=False)
@@ -65,7 +66,9 @@ class LogCounter:
             PredictionLogError: No name of a model or stage, or no such file system.
         """
         self._filesystem, _ = locate(self.root, self.model, self.stage)
-        self._reference = digest_json(self.profile.to_json())
+        version = self.version if self.profile.predictions else None
+        # Not the digest of the record: to write it takes longer than all else that a check of old rows does.
+        self._reference = _digest(self.profile, version)
 
     def count(self, window: Window) -> Part:
         """Count a window.
@@ -79,6 +82,12 @@ class LogCounter:
             self._count_day(list(of_day), window)
             for _, of_day in itertools.groupby(files, key=lambda file: file.hour.date())
         )
+
+    def note(self, text: str) -> None:
+        """Note something that a reader of the check has to know, once."""
+        if text not in self.notes:
+            log.warning("%s: %s", self.model, text)
+            self.notes.append(text)
 
     def _count_day(self, files: Sequence[LogFile], window: Window) -> Part:
         whole = [file for file in files if _covers(window, file.window)]
@@ -111,19 +120,19 @@ class LogCounter:
     def _count(self, file: LogFile, within: Window | None) -> tuple[Part, bool]:
         """Count a file; False: something was left out, and noted."""
         try:
-            part, strays = count_log_file(self.profile, file, self._filesystem, within)
+            part, strays = count_log_file(self.profile, file, self._filesystem, within, self.version)
         except DamagedFileError as error:
             if self._filesystem.get_file_info(file.path).type == fs.FileType.NotFound:
-                self._note(f"left out: {file.path} vanished while the log was read")
+                self.note(f"left out: {file.path} vanished while the log was read")
             elif self.skip_unreadable:
-                self._note(f"left out: {error}")
+                self.note(f"left out: {error}")
             else:
                 raise PredictionLogError(
                     f"prediction log: {error}; or set monitor.unreadable: skip to leave such files out"
                 ) from None
             return Part(), False
         if strays:
-            self._note(f"left out: {strays:,} rows of {file.path}, whose ts is not of that hour")
+            self.note(f"left out: {strays:,} rows of {file.path}, whose ts is not of that hour")
         return part, not strays
 
     def _without_copies(self, files: Sequence[LogFile]) -> Iterator[LogFile]:
@@ -138,7 +147,7 @@ class LogCounter:
                 if first in (None, file.path):
                     yield file
                 else:
-                    self._note(f"left out: {file.path} is a copy of {first}")
+                    self.note(f"left out: {file.path} is a copy of {first}")
 
     def _content(self, file: LogFile) -> str | None:
         try:
@@ -151,12 +160,12 @@ class LogCounter:
         return self._key(self.stage, file.path, str(file.size), str(file.changed))
 
     def _key(self, *parts: str) -> str:
-        return digest_json([_FORMAT, self._reference, *parts]).removeprefix("sha256:")
+        return _digest(_FORMAT, self._reference, *parts)
 
-    def _note(self, text: str) -> None:
-        if text not in self.notes:
-            log.warning("%s: %s", self.model, text)
-            self.notes.append(text)
+
+def _digest(*parts: object) -> str:
+    """Name values whose text says all: the floats of a dataclass stand in it to the last bit."""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _covers(window: Window, hour: Window) -> bool:

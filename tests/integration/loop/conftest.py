@@ -74,14 +74,14 @@ class Loop:
         (self.home / "data").mkdir(exist_ok=True)
         pq.write_table(table, self.home / "data" / "rows.parquet")
 
-    def write_log(self, table, stage="production", names=FEATURES):
-        """Log the rows as requests that version 1 answered."""
+    def write_log(self, table, stage="production", names=FEATURES, version="1"):
+        """Log the rows as requests that a version answered."""
         features = pa.StructArray.from_arrays([table[name].combine_chunks() for name in names], list(names))
         requests = {
             "request_id": table["request_id"],
             "row": pa.array([0] * table.num_rows, pa.int32()),
             "ts": table["ts"],
-            "model_version": ["1"] * table.num_rows,
+            "model_version": [version] * table.num_rows,
             "features": features,
             "prediction": table["y"],
         }

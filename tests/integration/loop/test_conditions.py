@@ -184,3 +184,71 @@ def test_a_baseline_set_by_hand_goes_before_the_training_and_a_frozen_one_before
     assert loop.check(policy=rolling).check.rows["reference"] == 2_400
     watched.set_baseline(settled, window_label="until now", freeze=False)
     assert loop.check(policy=rolling).check.rows["reference"] == 240
+
+
+def answered_by(version, table):
+    """The rows as requests that another version answered, a thousand too high."""
+    far = table.set_column(table.schema.get_field_index("y"), "y", pa.array(table["y"].to_numpy() + 1_000))
+    return {"table": far, "version": version}
+
+
+def test_what_the_version_before_answered_is_not_held_against_productions_own_answers(loop, production):
+    policy, _ = production(evaluation_window="10d")
+    loop.write_log(**answered_by("0", loop.rows(NOW - 10 * DAY, days=5, seed=3)))
+    loop.write_log(loop.rows(NOW - 5 * DAY, days=5, seed=4))
+    firing = loop.check(policy=policy)
+    assert (firing.fired, firing.decided) == (False, True)
+    assert firing.check.rows["current"] == 1_200
+    [answers] = [one for one in firing.check.features if one.name == "prediction"]
+    assert (answers.verdict, answers.measured.rows["current"]) == ("stable", 600)
+
+
+def test_right_after_a_promotion_the_answers_are_not_judged_and_the_rest_is(loop, production):
+    policy, _ = production()
+    loop.write_log(**answered_by("0", loop.rows(NOW - 5 * DAY, days=5, seed=3)))
+    firing = loop.check(policy=policy)
+    assert (firing.fired, firing.decided) == (False, True)
+    assert firing.reasons[1:] == (
+        "prediction is not judged: production itself answered 0 rows of the window, 500 needed",
+    )
+
+
+def test_a_holdout_that_is_too_small_leaves_the_features_decided(loop):
+    policy = loop.policy(data={"holdout_window": "1d"}, validation={"min_rows": 100})
+    made = loop.train(policy=policy)
+    loop.validate(made["version"], policy=policy)
+    loop.put(made["version"])
+    loop.write_log(loop.rows(NOW - 5 * DAY, days=5, seed=3))
+    firing = loop.check(policy=policy)
+    assert (firing.fired, firing.decided) == (False, True)
+    assert firing.reasons[1:] == ("prediction is not judged: its reference has 120 rows, 500 needed",)
+
+
+def test_a_group_may_name_answers_that_cannot_be_judged_yet(loop, production):
+    groups = [{"name": "answers", "features": ["prediction", "x"]}]
+    policy, _ = production(feature_groups=groups)
+    loop.write_log(**answered_by("0", loop.rows(NOW - 5 * DAY, days=5, seed=3)))
+    [group] = loop.check(policy=policy).check.groups
+    assert (group.features, group.verdict) == (("x",), "stable")
+
+
+def test_the_condition_that_fired_is_the_one_whose_features_are_told(loop, production):
+    monitor = {"min_rows": 100, "feature_groups": [{"name": "places", "features": ["region"]}]}
+    production(**monitor)
+    loop.write_log(loop.rows(NOW - 5 * DAY, days=5, seed=3, shift=1.0))
+    quiet = {"type": "drift", "metric": "psi", "feature_group": "places"}
+    policy = loop.policy(monitor=monitor, trigger={"any": [quiet, "drift"]})
+    firing = loop.check(policy=policy)
+    assert firing.fired is True
+    assert firing.to_json()["features"][0]["name"] == "x"
+
+
+def test_of_segments_the_task_tells_only_what_drifted(loop, production):
+    policy, _ = production(segments=["region"], min_rows=100, prediction=False)
+    loop.write_log(moved_apart(loop.rows(NOW - 5 * DAY, days=5, seed=3), 0.8))
+    firing = loop.check(policy=policy)
+    assert len(firing.check.features) == 9
+    told = [(one["name"], one.get("segment")) for one in firing.to_json()["features"]]
+    assert sorted(told, key=str) == [
+        ("region", None), ("x", "region=north"), ("x", None), ("z", None),
+    ]  # fmt: skip

@@ -162,3 +162,7 @@ def test_groups_nest_and_each_reason_stands_once_with_what_was_left_out_behind()
     firing = decide_by_drift(nested, checks, ["left out: a file"])
     assert (firing.fired, firing.reasons) == (True, ("a", "b", "left out: a file"))
     assert firing.check is checks[one]
+    quiet_first = decide_by_drift(
+        TriggerGroup(any=(other, third)), {other: checks[other], third: checks[third]}
+    )
+    assert quiet_first.check is checks[third]
