@@ -14,7 +14,7 @@ from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.findings import DriftCheck
 from airflow_provider_ifp.core.firing import Firing, decide_by_drift, decide_without_data
 from airflow_provider_ifp.core.persistence import persistent
-from airflow_provider_ifp.core.profile import SCORE
+from airflow_provider_ifp.core.profile import ERROR, SCORE
 from airflow_provider_ifp.core.rolling import rolling_reference
 from airflow_provider_ifp.core.rule import Rule, rule_of
 from airflow_provider_ifp.core.windows import Window, calendar_blocks, current_window, preceding
@@ -152,7 +152,7 @@ class _Watch:
             for one in profile.segments
             if one.name in part.segments
         }
-        profile, counts = _without_scores(profile, part.counts)
+        profile, counts = _of_the_log(profile, part.counts)
         return check_drift(profile, counts, rule, segments)
 
     def _against(self, window: Window, block: Window) -> tuple[Profile, Part]:
@@ -174,13 +174,18 @@ class _Watch:
         return self._counted[window]
 
 
-def _without_scores(profile: Profile, counts: Mapping[str, Counts]) -> tuple[Profile, Mapping[str, Counts]]:
-    """Leave out scores where the log holds none: a server need not write them."""
-    if any(of.present for name, of in counts.items() if name.startswith(SCORE)):
-        return profile, counts
-    predictions = tuple(one for one in profile.predictions if one.name != SCORE)
-    kept = {name: of for name, of in counts.items() if not name.startswith(SCORE)}
-    return replace(profile, predictions=predictions), kept
+def _of_the_log(profile: Profile, counts: Mapping[str, Counts]) -> tuple[Profile, Mapping[str, Counts]]:
+    """Leave out scores and errors where there are none: a server need not write scores, labels come late."""
+    there = {name for name, of in counts.items() if of.present}
+    answers = {name: _measures(profile, name) for name in (SCORE, ERROR)}
+    absent = {name for name, measures in answers.items() if there.isdisjoint(measures)}
+    kept = profile.only({one.name for one in (*profile.features, *profile.predictions)} - absent)
+    left = {measure for name in absent for measure in answers[name]}
+    return kept, {name: of for name, of in counts.items() if name not in left}
+
+
+def _measures(profile: Profile, name: str) -> set[str]:
+    return {one.name for one in profile.only({name}).measured}
 
 
 def _no_reference(before: int, now: int, needed: int) -> DriftCheck:
