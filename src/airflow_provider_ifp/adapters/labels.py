@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import fs
 
 from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.label_files import LABEL, LABEL_TIME, read_label_files
-from airflow_provider_ifp.adapters.log_files import locate_labels
+from airflow_provider_ifp.adapters.log_files import has_labels, locate_labels
 from airflow_provider_ifp.adapters.prediction_errors import plain_labels, prediction_errors
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.adapters.storage import first_line
@@ -64,7 +63,7 @@ class Labels:
     @property
     def log_columns(self) -> list[str]:
         """The columns of the log itself that the join needs, and the prediction."""
-        return [*(_PAIR if _REQUEST in self.keys else set(self.keys) & {_ROW}), _PREDICTION]
+        return [*(_PAIR if set(_PAIR) & set(self.keys) else ()), _PREDICTION]
 
 
 def find_labels(
@@ -91,11 +90,11 @@ def find_labels(
         No row where none is known; `where` says where was looked.
 
     Raises:
-        PredictionLogError: No log of this model.
+        PredictionLogError: No name of a model, or a store that does not answer.
         DatasetError: The labels cannot be read, or lack a column.
     """
-    filesystem, folder = locate_labels(root, policy.model)
-    if filesystem.get_file_info(folder).type == fs.FileType.Directory:
+    _, folder = locate_labels(root, policy.model)
+    if has_labels(root, policy.model):
         table = read_label_files(root, policy.model, window)
         return Labels(_newest(table, _PAIR, LABEL, LABEL_TIME), _PAIR, folder)
     data = policy.data

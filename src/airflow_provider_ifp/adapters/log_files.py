@@ -75,6 +75,19 @@ def locate_labels(root: str, model: str) -> tuple[fs.FileSystem, str]:
     return filesystem, f"{folder}/labels"
 
 
+def has_labels(root: str, model: str) -> bool:
+    """Say whether there is a folder of labels beside a model's log.
+
+    Raises:
+        PredictionLogError: No name of a model, or a store that does not answer.
+    """
+    filesystem, folder = locate_labels(root, model)
+    try:
+        return bool(filesystem.get_file_info(folder).type == fs.FileType.Directory)
+    except OSError as error:
+        raise PredictionLogError(f"prediction log: {folder} cannot be listed: {first_line(error)}") from None
+
+
 def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFile]:
     """List the files of the hours that the window touches, in the order of hours and names.
 

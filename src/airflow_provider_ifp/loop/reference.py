@@ -71,7 +71,7 @@ def make_reference(table: pa.Table, columns: Columns, policy: Policy) -> Profile
 
 
 def calibration_blocks(table: pa.Table, time_column: str, length: timedelta) -> list[Window]:
-    """Cut a reference into blocks of time as long as a window of the log, or into thirds if those are shorter.
+    """Cut a reference into blocks of time as long as a window of the log, or into thirds where it is short.
 
     Returns:
         The blocks in the order of time, the last one with the newest row; of more than 100 at most as many

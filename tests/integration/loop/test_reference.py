@@ -63,17 +63,6 @@ def judged(loop):
     return loop
 
 
-def test_a_training_stores_its_segments_and_how_far_its_features_move(loop):
-    trained = loop.train(policy=loop.policy(monitor={"segments": ["region"]}))
-    version = loop.registry.version("demand", trained["version"])
-    profile = read_reference(loop.registry, version, answers=True)
-    assert [one.name for one in profile.segments] == ["region=south", "region=north"]
-    assert sum(one.profile.rows for one in profile.segments) == profile.rows
-    assert set(noise(profile)) == {"x", "z", "region"}
-    assert None not in noise(profile).values()
-    assert profile.predictions == ()
-
-
 def test_a_judgement_stores_what_was_answered_and_by_how_much_it_was_wrong(judged):
     version = judged.registry.version("demand", "1")
     profile = read_reference(judged.registry, version, answers=True)
