@@ -15,7 +15,7 @@ from airflow_provider_ifp.adapters.dataset_files import find_files, require_colu
 from airflow_provider_ifp.adapters.scanning import in_utc, scan_batches, window_filter
 from airflow_provider_ifp.adapters.storage import first_line, resolve_uri
 from airflow_provider_ifp.core.digest import digest_json
-from airflow_provider_ifp.core.errors import DatasetError
+from airflow_provider_ifp.core.errors import DatasetError, EmptyWindowError
 from airflow_provider_ifp.core.windows import Window
 
 _FILES_NAMED = 20
@@ -67,7 +67,7 @@ def read_window(
     batches = list(scan_batches(dataset, columns=wanted, within=within, where=uri))
     table = pa.Table.from_batches(batches, schema=pa.schema([dataset.schema.field(name) for name in wanted]))
     if table.num_rows == 0:
-        raise DatasetError(
+        raise EmptyWindowError(
             f"{uri}: no row in the window {window}; {_describe_span(dataset, time_column, uri)}"
         )
     if time_column not in wanted:

@@ -4,6 +4,7 @@ One listing for the days and one for each day; no file is opened.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -58,15 +59,33 @@ def locate(root: str, model: str, stage: str) -> tuple[fs.FileSystem, str]:
     Raises:
         PredictionLogError: No name of a model or of a stage, or no such file system.
     """
-    if not _MODEL.fullmatch(model):
-        raise PredictionLogError(f"prediction log: model {model!r}: expected letters, digits, _ and - only")
     if stage not in STAGES:
         raise PredictionLogError(f"prediction log: stage {stage!r}: expected one of {', '.join(STAGES)}")
+    filesystem, folder = _locate_model(root, model)
+    return filesystem, f"{folder}/stage={stage}"
+
+
+def locate_labels(root: str, model: str) -> tuple[fs.FileSystem, str]:
+    """Return the file system of a log, and the folder of a model's labels on it.
+
+    Raises:
+        PredictionLogError: No name of a model, or no such file system.
+    """
+    filesystem, folder = _locate_model(root, model)
+    return filesystem, f"{folder}/labels"
+
+
+def has_labels(root: str, model: str) -> bool:
+    """Say whether there is a folder of labels beside a model's log.
+
+    Raises:
+        PredictionLogError: No name of a model, or a store that does not answer.
+    """
+    filesystem, folder = locate_labels(root, model)
     try:
-        filesystem, path = resolve_uri(root)
-    except DatasetError as error:
-        raise PredictionLogError(f"prediction log: {error}") from None
-    return filesystem, f"{path}/model={model}/stage={stage}"
+        return bool(filesystem.get_file_info(folder).type == fs.FileType.Directory)
+    except OSError as error:
+        raise PredictionLogError(f"prediction log: {folder} cannot be listed: {first_line(error)}") from None
 
 
 def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFile]:
@@ -78,19 +97,48 @@ def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFil
     filesystem, folder = locate(root, model, stage)
     last = window.end - timedelta(microseconds=1)
     files = []
+    for day, info in _list_days_within(filesystem, folder, root, model, window):
+        found = re.search(r"/hour=([01][0-9]|2[0-3])/", info.path)
+        if found is None:
+            continue
+        hour = datetime.combine(day, time(int(found[1])), UTC)
+        if hour <= last and (window.start is None or hour + _AN_HOUR > window.start):
+            files.append(LogFile(info.path, hour, info.size, info.mtime_ns or 0))
+    return sorted(files, key=lambda file: file.path)
+
+
+def list_label_files(root: str, model: str, window: Window) -> list[str]:
+    """List the files of labels of the requests of the days that the window touches, sorted.
+
+    Raises:
+        PredictionLogError: No log of this model, or a store that cannot be listed.
+    """
+    filesystem, folder = locate_labels(root, model)
+    return sorted(info.path for _, info in _list_days_within(filesystem, folder, root, model, window))
+
+
+def _locate_model(root: str, model: str) -> tuple[fs.FileSystem, str]:
+    if not _MODEL.fullmatch(model):
+        raise PredictionLogError(f"prediction log: model {model!r}: expected letters, digits, _ and - only")
+    try:
+        filesystem, path = resolve_uri(root)
+    except DatasetError as error:
+        raise PredictionLogError(f"prediction log: {error}") from None
+    return filesystem, f"{path}/model={model}"
+
+
+def _list_days_within(
+    filesystem: fs.FileSystem, folder: str, root: str, model: str, window: Window
+) -> Iterator[tuple[date, fs.FileInfo]]:
+    """Find the whole Parquet files in the folders of the window's days."""
+    last = (window.end - timedelta(microseconds=1)).date()
     for day, place in sorted(_list_days(filesystem, folder, root, model).items()):
-        if day > last.date() or (window.start is not None and day < window.start.date()):
+        if day > last or (window.start is not None and day < window.start.date()):
             continue
         for info in filesystem.get_file_info(fs.FileSelector(place, recursive=True, allow_not_found=True)):
-            found = re.search(r"/hour=([01][0-9]|2[0-3])/", info.path)
-            if found is None or info.type != fs.FileType.File or not info.path.endswith(".parquet"):
-                continue
-            hour = datetime.combine(day, time(int(found[1])), UTC)
-            if info.base_name.startswith((".", "_")) or hour > last:
-                continue
-            if window.start is None or hour + _AN_HOUR > window.start:
-                files.append(LogFile(info.path, hour, info.size, info.mtime_ns or 0))
-    return sorted(files, key=lambda file: file.path)
+            is_whole = info.type == fs.FileType.File and not info.base_name.startswith((".", "_"))
+            if is_whole and info.path.endswith(".parquet"):
+                yield day, info
 
 
 def _list_days(filesystem: fs.FileSystem, folder: str, root: str, model: str) -> dict[date, str]:

@@ -6,12 +6,9 @@ Readers list the folders of a window's days and hours and open nothing else. Fil
 written have names that begin with a dot, and readers leave such names alone.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from itertools import pairwise
+from datetime import timedelta
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -22,11 +19,10 @@ from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.log_files import list_files, locate
 from airflow_provider_ifp.adapters.prediction_rows import TS_TYPE, conform_rows
 from airflow_provider_ifp.adapters.scanning import scan_batches, window_filter
-from airflow_provider_ifp.adapters.storage import first_line, write_atomically
+from airflow_provider_ifp.adapters.storage import first_line
+from airflow_provider_ifp.adapters.time_folders import write_time_folders
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.windows import Window
-
-_HOUR_US = 3_600_000_000
 
 
 def write_predictions(root: str, model: str, stage: str, table: pa.Table) -> list[str]:
@@ -50,22 +46,9 @@ def write_predictions(root: str, model: str, stage: str, table: pa.Table) -> lis
             unknown stage.
     """
     filesystem, folder = locate(root, model, stage)
-    rows = conform_rows(table)
-    hours = np.floor_divide(rows["ts"].cast(pa.int64()).to_numpy(), _HOUR_US)
-    order = np.argsort(hours, kind="stable")
-    rows = rows.take(pa.array(order)).combine_chunks()
-    distinct, starts = np.unique(hours[order], return_index=True)
-    paths = []
-    for hour, (start, end) in zip(distinct, pairwise([*starts, rows.num_rows]), strict=True):
-        time = datetime.fromtimestamp(int(hour) * 3600, UTC)
-        sink = pa.BufferOutputStream()
-        pq.write_table(rows.slice(start, end - start), sink)
-        content = sink.getvalue().to_pybytes()
-        name = f"part-{hashlib.sha256(content).hexdigest()[:32]}.parquet"
-        path = f"{folder}/date={time:%Y-%m-%d}/hour={time:%H}/{name}"
-        write_atomically(filesystem, path, content)
-        paths.append(path)
-    return sorted(paths)
+    return write_time_folders(
+        filesystem, folder, conform_rows(table), every=timedelta(hours=1), name="date=%Y-%m-%d/hour=%H"
+    )
 
 
 def iter_batches(

@@ -57,18 +57,25 @@ def _conform_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     if name not in table.column_names:
         return pa.chunked_array([pa.nulls(table.num_rows, wanted or pa.float64())])
     found = table[name].type
-    wanted = wanted or _model_type(name, found)
-    if name == "ts" and (not pa.types.is_timestamp(found) or found.tz is None):
+    return cast_column(table[name], wanted or _model_type(name, found), f"prediction log: {name}")
+
+
+def cast_column(column: pa.ChunkedArray, wanted: pa.DataType, name: str) -> pa.ChunkedArray:
+    """Bring a column to its type.
+
+    Raises:
+        PredictionLogError: It has values that are none of that type, or times without a zone.
+    """
+    found = column.type
+    if pa.types.is_timestamp(wanted) and (not pa.types.is_timestamp(found) or found.tz is None):
         raise PredictionLogError(
-            f"prediction log: ts is {found}, expected a timestamp with a zone; "
-            "pyarrow.compute.assume_timezone(ts, 'UTC') adds it"
+            f"{name} is {found}, expected a timestamp with a zone; "
+            "pyarrow.compute.assume_timezone(column, 'UTC') adds it"
         )
     try:
-        return table[name].cast(wanted)
+        return column.cast(wanted)
     except pa.ArrowException as error:
-        raise PredictionLogError(
-            f"prediction log: {name} is {found}, expected {wanted}: {first_line(error)}"
-        ) from None
+        raise PredictionLogError(f"{name} is {found}, expected {wanted}: {first_line(error)}") from None
 
 
 def _model_type(name: str, found: pa.DataType) -> pa.DataType:

@@ -42,7 +42,7 @@ from airflow_provider_ifp.adapters.sql_types import (
     to_array,
     type_of_values,
 )
-from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError
+from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError, EmptyWindowError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -109,7 +109,7 @@ class DatabaseSource:
         # What the database compared, perhaps in whole seconds, is compared once more to the microsecond.
         table = table.filter(window_filter(time_column, UTC_TIMES, window))
         if table.num_rows == 0:
-            raise DatasetError(f"{self.name}: no row in the window {window}; {self._span(time_column)}")
+            raise EmptyWindowError(f"{self.name}: no row in the window {window}; {self._span(time_column)}")
         order = [time_column, *(name for name in kinds if name != time_column and kinds[name] != UNKNOWN)]
         return table.sort_by([(name, "ascending") for name in order]).select(list(columns))
 

@@ -1,8 +1,8 @@
 """Whether what a version answers can be judged yet: that it cannot says nothing about the window.
 
 Right after a promotion the window has few rows that production itself answered; a server need not write
-scores; a holdout may be small. Such answers are left out. A prediction that is missing in many rows stays,
-and shows.
+scores; labels come late; a holdout may be small. Such answers are left out. A prediction that is missing in
+many rows stays, and shows.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.core.profile import SCORE, Profile
+from airflow_provider_ifp.core.profile import ERROR, SCORE, Profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def _obstacle(answer: Feature, counts: Mapping[str, Counts], min_rows: int) -> s
     """Say why an answer cannot be judged; empty where that goes without saying."""
     name, before = next(iter(_measures(answer).items()))
     found = counts.get(name)
-    if answer.name == SCORE and (found is None or not found.present):
+    if answer.name in (SCORE, ERROR) and (found is None or not found.present):
         return ""
     if before < min_rows:
         return f"its reference has {before:,} rows, {min_rows:,} needed"

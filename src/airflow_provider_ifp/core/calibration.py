@@ -23,7 +23,8 @@ def calibrate(profile: Profile, blocks: Sequence[Mapping[str, Counts]]) -> Profi
     """Return the profile with the noise of each feature, for `threshold: auto`.
 
     A feature's noise is the largest `effect` of any block against all others together, where that is beyond
-    chance; 0 where none is. Take blocks as long as the windows that will be checked, at least three of them.
+    chance, however many blocks there are (Bonferroni); 0 where none is. Take blocks as long as the windows
+    that will be checked, at least three of them.
 
     Args:
         profile: The reference's profile.
@@ -72,7 +73,7 @@ def _noise(feature: Simple, blocks: Sequence[Counts]) -> float:
     for block in coarse:
         rest = Counts(whole.bins - block.bins, whole.missing - block.missing, block.grid)
         p_value = chance(rest, block)
-        if p_value is not None and p_value < SIGNIFICANT:
+        if p_value is not None and p_value < SIGNIFICANT / len(blocks):
             largest = max(largest, effect(rest, block))
     return largest
 

@@ -7,6 +7,7 @@ next.
     |-- PolicyError              a policy file, its keys and values
     |-- DatasetError             a dataset: missing, empty, lacks a column, unreadable
     |   |-- DatasetUnreachableError  the database that holds it does not answer
+    |   |-- EmptyWindowError     it has no row in the window that was asked for
     |   |-- DamagedFileError     one of its files cannot be read
     |   `-- PredictionLogError   the prediction log
     |-- ModelError               a model that cannot be saved, loaded, or answers what it must not
@@ -42,6 +43,10 @@ class DatasetError(IfpError):
 
 class DatasetUnreachableError(DatasetError):
     """The database that holds a dataset does not answer; a retry may help."""
+
+
+class EmptyWindowError(DatasetError):
+    """A dataset that can be read has no row in the window that was asked for."""
 
 
 class DamagedFileError(DatasetError):

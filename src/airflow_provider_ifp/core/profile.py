@@ -22,7 +22,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
@@ -34,15 +34,16 @@ from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.moments import LARGEST, Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
 FORMAT: Final = "ifp.profile/2"
-# The names under which a model's answers are profiled. The second is no column's name, so that a feature may
-# be called `score`.
+# The names under which a model's answers are profiled. All but the first are no column's name, so that a
+# feature may be called `score`.
 PREDICTION: Final = "prediction"
 SCORE: Final = "prediction score"
+ERROR: Final = "prediction error"
 
 ValueType = Literal["text", "boolean", "number", "time"]
 
@@ -208,7 +209,8 @@ Feature = Simple | ListProfile
 class Profile:
     """The profiled features of a window of `rows` rows, in the order of the dataset's columns.
 
-    `predictions` profile what the model answered on the holdout: `prediction`, and `prediction score`.
+    `predictions` profile what the model answered on the holdout: `prediction`, `prediction score`, and by how
+    much that was wrong: `prediction error`.
     `segments` profile parts of the window by themselves.
     """
 
@@ -231,6 +233,15 @@ class Profile:
         for feature in (*self.features, *self.predictions):
             found += feature.measures if isinstance(feature, ListProfile) else (feature,)
         return tuple(found)
+
+    def only(self, names: Collection[str]) -> Profile:
+        """Return the profile of some features and predictions, named as they are here; in segments too."""
+        return replace(
+            self,
+            features=tuple(one for one in self.features if one.name in names),
+            predictions=tuple(one for one in self.predictions if one.name in names),
+            segments=tuple(replace(one, profile=one.profile.only(names)) for one in self.segments),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as finite JSON; floats come back bit for bit.

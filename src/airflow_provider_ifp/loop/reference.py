@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.columns import value_type
 from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.profiling import count_texts, profile_table
+from airflow_provider_ifp.adapters.prediction_errors import error_kind, prediction_errors
+from airflow_provider_ifp.adapters.profiling import count_texts, profile_column, profile_table
 from airflow_provider_ifp.adapters.scanning import in_utc, window_filter
 from airflow_provider_ifp.core.calibration import FEWEST_BLOCKS, calibrate
 from airflow_provider_ifp.core.errors import PolicyError, RegistryError
-from airflow_provider_ifp.core.profile import PREDICTION, SCORE, Profile, Segment
+from airflow_provider_ifp.core.profile import ERROR, PREDICTION, SCORE, Profile, Segment
 from airflow_provider_ifp.core.reference import profile_categories, profile_lists, profile_numbers
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.baseline import read_baseline
@@ -38,6 +39,8 @@ ANSWERS: Final = "ifp/prediction_profile.json"
 MOST_SEGMENTS: Final = 20
 FEWEST_ROWS: Final = 200
 """Of a segment; with fewer its deciles are too rough for anything to be called."""
+MOST_BLOCKS: Final = 100
+"""Each reads the time column once: with as many windows of an hour as 90 days have, a minute."""
 _FINE_OF_SEGMENT: Final = 100
 """Parts of equal rows, so that 20 segments take no more room than two references; KS is off by 1% at most."""
 
@@ -54,7 +57,7 @@ def make_reference(table: pa.Table, columns: Columns, policy: Policy) -> Profile
         PolicyError: a segment is no feature, or its values are no categories.
         DatasetError: a feature has no profile.
     """
-    blocks = _blocks(table, str(policy.data.time_column), policy.watch.evaluation_window)
+    blocks = calibration_blocks(table, str(policy.data.time_column), _longest_window(policy))
     profile = profile_table(table, columns.features, columns.categorical)
     segments: list[Segment] = []
     for column in policy.watch.segments:
@@ -67,11 +70,40 @@ def make_reference(table: pa.Table, columns: Columns, policy: Policy) -> Profile
     return replace(_calibrated(profile, table, policy, blocks), segments=tuple(segments))
 
 
-def profile_answers(answers: Answers) -> Profile:
-    """Profile what a version answered on the holdout, as it answers in the log."""
+def calibration_blocks(table: pa.Table, time_column: str, length: timedelta) -> list[Window]:
+    """Cut a reference into blocks of time as long as a window of the log, or into thirds where it is short.
+
+    Returns:
+        The blocks in the order of time, the last one with the newest row; of more than 100 at most as many
+        as that, at equal steps. None where all rows are of one moment.
+    """
+    times = pc.min_max(in_utc(table[time_column])).as_py()
+    start, end = times["min"], times["max"] + timedelta(microseconds=1)
+    length = min(length, (end - start) / FEWEST_BLOCKS)
+    if length <= timedelta(0):
+        return []
+    count = (end - start) // length
+    ends = [end - length * back for back in range(0, count, -(-count // MOST_BLOCKS))]
+    return [Window(one - length, one) for one in reversed(ends)]
+
+
+def profile_answers(answers: Answers, label: pa.ChunkedArray) -> Profile:
+    """Profile what a version answered on the holdout, as it answers in the log, and its errors.
+
+    Args:
+        answers: Of each row.
+        label: What was true of it. Where answers and labels cannot be compared (lists, or text against
+            numbers, which the gates refuse), there are no errors.
+    """
     predictions = [_profile_values(PREDICTION, answers.prediction)]
     if answers.score is not None:
         predictions.append(_profile_values(SCORE, answers.score))
+    if answers.prediction.ndim == 1:
+        answered = pa.array(answers.prediction)
+        kind = error_kind(answered.type, label.type, scored=answers.score is not None)
+        if kind is not None:
+            errors = prediction_errors(answered, label.combine_chunks(), kind, "holdout")
+            predictions.append(profile_column(ERROR, errors, None))
     return Profile((), len(answers.prediction), tuple(predictions))
 
 
@@ -153,9 +185,9 @@ def _require_segment(column: str, table: pa.Table, columns: Columns) -> None:
             f"{', '.join(columns.features)}"
         )
     found = table.schema.field(column).type
-    if value_type(found) not in ("text", "boolean"):
+    if value_type(found) not in ("text", "boolean") and not pa.types.is_integer(found):
         raise PolicyError(
-            f"monitor.segments: {column}: expected text or booleans, found {found}; "
+            f"monitor.segments: {column}: expected text, booleans or whole numbers, found {found}; "
             "write a column of names beside it, and name that one"
         )
 
@@ -167,15 +199,10 @@ def _largest(names: pa.ChunkedArray) -> list[str]:
     return [value for value, rows in ordered[:MOST_SEGMENTS] if rows >= FEWEST_ROWS]
 
 
-def _blocks(table: pa.Table, time_column: str, length: timedelta) -> list[Window]:
-    """Blocks of time as long as a window of the log, or thirds of what there is."""
-    times = pc.min_max(in_utc(table[time_column])).as_py()
-    start, end = times["min"], times["max"] + timedelta(microseconds=1)
-    length = min(length, (end - start) / FEWEST_BLOCKS)
-    if length <= timedelta(0):
-        return []
-    ends = [end - length * back for back in range(int((end - start) / length))]
-    return [Window(one - length, one) for one in reversed(ends)]
+def _longest_window(policy: Policy) -> timedelta:
+    """The longest window of the log that the trigger asks about."""
+    usual = policy.watch.evaluation_window
+    return max((condition.window or usual for condition in policy.drift_conditions), default=usual)
 
 
 def _calibrated(profile: Profile, table: pa.Table, policy: Policy, blocks: list[Window]) -> Profile:

@@ -61,7 +61,8 @@ def validate(
 
     Returns:
         The verdict; `ifp/validation.json` and `ifp/report.html` of the candidate's run hold it, and the
-        ledger its digest. `ifp/prediction_profile.json` holds what the candidate answered.
+        ledger its digest. `ifp/prediction_profile.json` holds what the candidate answered,
+        and by how much that was wrong.
 
     Raises:
         DatasetError: the holdout is missing or lacks a column.
@@ -99,7 +100,8 @@ def validate(
         policy_digest=policy.digest(),
         rng=np.random.default_rng(policy.train.seed if policy.train else 0),
     )
-    registry.put_file(candidate.run_id, ANSWERS, write_profile(profile_answers(answers[version])))
+    answered = profile_answers(answers[version], holdout[str(data.label)])
+    registry.put_file(candidate.run_id, ANSWERS, write_profile(answered))
     record_verdict(registry, candidate, verdict, attempt)
     return verdict
 

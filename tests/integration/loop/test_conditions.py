@@ -50,8 +50,11 @@ def test_training_stores_segments_noise_and_the_gate_stores_the_answers(loop, pr
     ]
     assert all(one.noise is not None for one in profile.measured)
     assert len(profile.segments[0].profile.features[0].edges) == 99
-    [answered] = stored(loop, made, ANSWERS).predictions
-    assert (answered.name, answered.counts.rows) == ("prediction", 600)
+    answered = stored(loop, made, ANSWERS).predictions
+    assert [(one.name, one.counts.rows) for one in answered] == [
+        ("prediction", 600),
+        ("prediction error", 600),
+    ]
 
 
 def test_drift_of_one_segment_is_found_where_the_whole_hides_it(loop, production):
@@ -67,7 +70,7 @@ def test_drift_of_one_segment_is_found_where_the_whole_hides_it(loop, production
 def test_a_segment_that_is_no_feature_or_no_category_is_refused_before_training(loop):
     for column, message in (
         ("place", "place is no feature.*x, z, region"),
-        ("x", "x: expected text or bool"),
+        ("x", "x: expected text, booleans or whole"),
     ):
         with pytest.raises(PolicyError, match=message):
             loop.train(policy=loop.policy(monitor={"segments": [column]}))
