@@ -77,6 +77,33 @@ def test_what_is_no_table_is_refused(memory_registry, model):
         Monitor(memory_registry, model).set_baseline(np.zeros((3, 2)), window_label="x")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (frame(0).assign(place=[1, "a"] * 1_000), "Conversion failed for column place.*give each one type"),
+        (pd.concat([frame(0), frame(0)], axis=1), "Duplicate column names.*give each one type"),
+    ],
+)
+def test_a_frame_that_is_no_table_is_refused_in_our_words(memory_registry, model, wrong, message):
+    with pytest.raises(DatasetError, match=message):
+        Monitor(memory_registry, model).set_baseline(wrong, window_label="x")
+
+
+@pytest.mark.parametrize("label", [None, ""])
+def test_a_baseline_without_a_label_is_refused_and_the_old_one_stands(memory_registry, model, label):
+    watched = Monitor(memory_registry, model)
+    watched.set_baseline(frame(0), window_label="mine")
+    with pytest.raises(DatasetError, match="window_label: expected what to call the baseline"):
+        watched.set_baseline(frame(0), window_label=label)
+    assert watched.baseline.label == "mine"
+
+
+def test_a_name_that_no_model_can_have_is_refused_before_anything_is_made(tmp_path):
+    with pytest.raises(RegistryError, match="model 'a/b c': expected"):
+        ifp.monitor("a/b c", tracking_uri=f"sqlite:///{tmp_path}/m.db")
+    assert not (tmp_path / "m.db").exists()
+
+
 def test_a_dataset_on_disk_does_as_well(memory_registry, model, tmp_path):
     frame(0).to_parquet(tmp_path / "old.parquet", index=False)
     frame(1, shift=1.0).to_parquet(tmp_path / "now.parquet", index=False)

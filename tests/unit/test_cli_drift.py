@@ -104,6 +104,7 @@ def test_few_rows_are_undecided_and_that_is_null(ifp, files):
     [
         (["--method", "ks_test"], "KS p"),
         (["--method", "wasserstein,js"], "Wasserstein"),
+        (["--method", "wasserstein", "--method", "js"], "Wasserstein"),
         (["--method", "psi", "--threshold", "auto"], "PSI with tails"),
         (["--threshold", "0.2"], "> 0.20"),
         (["--correction", "none"], "correction none: chance alone calls drift with probability"),
@@ -128,6 +129,14 @@ def test_csv_and_folders_are_datasets_too(ifp, files):
         assert json.loads(printed)["rows"]["current"] == 3000
 
 
+@pytest.mark.parametrize("name", ["sales", "file://{}/sales.profile"])
+def test_a_profile_is_known_by_what_it_is_and_lies_where_a_dataset_can_lie(ifp, files, name):
+    out = name.format(files) if "://" in name else files / name
+    ifp("profile", files / "old.parquet", "-o", out)
+    code, printed, _ = ifp("drift", "--reference", out, "--current", files / "same.parquet", "--json")
+    assert (code, json.loads(printed)["drifted"]) == (0, False)
+
+
 ITSELF = ["drift", "--reference", "{}/old.parquet", "--current", "{}/old.parquet"]
 
 
@@ -143,6 +152,9 @@ ITSELF = ["drift", "--reference", "{}/old.parquet", "--current", "{}/old.parquet
         (["drift", "--reference", "{}/list.json", "--current", "{}/old.parquet"], "expected a profile"),
         (["drift", "--reference", "{}/old.parquet", "--current", "{}/text.parquet"], "expected numbers"),
         (["drift", "--reference", "{}/old.parquet", "--current", "{}/less.parquet"], "no column 'region'"),
+        (["drift", "--reference", "{}/old.parquet", "--current", "{}/less.parquet"], "--features or --label"),
+        (["drift", "--reference", "{}/text", "--current", "{}/old.parquet"], "or a dataset: a Parquet"),
+        (["profile", "{}/old.parquet", "--features", ",", "-o", "{}/p.json"], "0 features"),
         (["drift", "--reference", "{}/old.parquet", "--current", "{}/cut.parquet"], "cannot be read"),
         ([*ITSELF, "--method", "x"], "psi, ks_test"),
         ([*ITSELF, "--threshold", "x"], "or auto"),
@@ -151,6 +163,7 @@ ITSELF = ["drift", "--reference", "{}/old.parquet", "--current", "{}/old.parquet
 )
 def test_wrong_input_is_one_line_that_says_what_to_do_and_nothing_is_written(ifp, files, words, message):
     (files / "bad.json").write_text("{")
+    (files / "text").write_text("none")
     (files / "list.json").write_text("[]")
     pq.write_table(draw(0).set_column(0, "price", pa.array(["1"] * 3000)), files / "text.parquet")
     pq.write_table(draw(0).drop_columns(["region"]), files / "less.parquet")

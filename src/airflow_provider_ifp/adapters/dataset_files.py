@@ -60,8 +60,13 @@ def find_files(uri: str) -> DatasetFiles:
     return DatasetFiles(filesystem, path, files, _kind_of(files, uri))
 
 
-def require_columns(schema: pa.Schema, names: Sequence[str], where: str) -> None:
-    """Refuse a schema that lacks a column.
+def is_data_file(path: str) -> bool:
+    """Whether a file's name says that it holds rows."""
+    return path.lower().endswith(_PARQUET + _CSV)
+
+
+def require_columns(schema: pa.Schema, names: Sequence[str], where: str, advice: str = "") -> None:
+    """Refuse a schema that lacks a column; `advice` says what to do next.
 
     Raises:
         DatasetError: The message names the first missing column, the nearest one, and all there are.
@@ -71,7 +76,9 @@ def require_columns(schema: pa.Schema, names: Sequence[str], where: str) -> None
             continue
         near = difflib.get_close_matches(name, schema.names, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise DatasetError(f"{where}: no column {name!r}{hint} Columns are: {', '.join(schema.names)}")
+        raise DatasetError(
+            f"{where}: no column {name!r}{hint} Columns are: {', '.join(schema.names)}{advice}"
+        )
 
 
 def _list_files(filesystem: fs.FileSystem, path: str, uri: str) -> list[str]:

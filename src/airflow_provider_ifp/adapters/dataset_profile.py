@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.dataset_files import DatasetFiles, find_files, require_columns
+from airflow_provider_ifp.adapters.dataset_files import (
+    DatasetFiles,
+    find_files,
+    is_data_file,
+    require_columns,
+)
 from airflow_provider_ifp.adapters.parquet_columns import feature_schema, opened
 from airflow_provider_ifp.adapters.parquet_counting import count_files
 from airflow_provider_ifp.adapters.parquet_profiling import profile_files
 from airflow_provider_ifp.adapters.profiling import profile_table, require_among
+from airflow_provider_ifp.adapters.storage import first_line, resolve_uri
+from airflow_provider_ifp.core.errors import DatasetError
+from airflow_provider_ifp.core.profile import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +27,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_ifp.core.counts import Counts
-    from airflow_provider_ifp.core.profile import Profile
 
 Advance: TypeAlias = Callable[[int], object]
 """Told of how many more values are done."""
@@ -47,11 +55,37 @@ def profile_dataset(
     found = find_files(uri)
     schema = _schema(found, uri)
     require_columns(schema, [*(features or ()), *([label] if label else ())], uri)
-    chosen = [name for name in (features or schema.names) if name != label]
+    chosen = [name for name in (schema.names if features is None else features) if name != label]
     require_among(chosen, categorical or ())
     if _is_plain(found):
         return profile_files(found.files, chosen, categorical, filesystem=found.filesystem, advance=advance)
     return profile_table(_batches(uri, chosen, advance), chosen, categorical)
+
+
+def read_profile(uri: str) -> Profile | None:
+    """Read a profile that `ifp profile` wrote; None for what is a dataset: a folder, a Parquet or CSV file.
+
+    Raises:
+        DatasetError: there is no such profile, it is damaged, or has another format.
+    """
+    if is_data_file(uri):
+        return None
+    filesystem, path = resolve_uri(uri)
+    try:
+        if not filesystem.get_file_info(path).is_file and not path.endswith(".json"):
+            return None
+        with filesystem.open_input_stream(path) as stream:
+            record = json.loads(stream.read())
+    except OSError as error:
+        raise DatasetError(
+            f"{uri}: cannot be read: {first_line(error)}; `ifp profile DATASET -o {uri}` writes it"
+        ) from None
+    except ValueError as error:
+        raise DatasetError(
+            f"{uri}: no JSON: {error}; expected what `ifp profile DATASET -o FILE` writes, or a dataset: "
+            "a Parquet or CSV file, or a folder of them"
+        ) from None
+    return Profile.from_json(record, where=uri)
 
 
 def count_dataset(profile: Profile, uri: str, *, advance: Advance = lambda _: None) -> dict[str, Counts]:
@@ -62,7 +96,8 @@ def count_dataset(profile: Profile, uri: str, *, advance: Advance = lambda _: No
     """
     found = find_files(uri)
     names = [feature.name for feature in profile.features]
-    require_columns(_schema(found, uri), names, uri)
+    advice = "; a reference without that column: ifp profile --features or --label"
+    require_columns(_schema(found, uri), names, uri, advice)
     if _is_plain(found):
         return count_files(profile, found.files, filesystem=found.filesystem, advance=advance)
     return count_batches(profile, _batches(uri, names, advance))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from airflow_provider_ifp.cli.options import add_json
@@ -37,14 +36,19 @@ def add_commands(commands: Commands) -> None:
     add_json(parser)
     parser.set_defaults(command=_profile)
     parser = commands.add_parser("drift", help="hold a dataset against another, or against its profile")
-    parser.add_argument("--reference", metavar="PROFILE_OR_DATASET", required=True)
+    parser.add_argument(
+        "--reference",
+        metavar="PROFILE_OR_DATASET",
+        required=True,
+        help="what `ifp profile` wrote, or a dataset, of which every column is a feature",
+    )
     parser.add_argument("--current", metavar="DATASET", required=True, help=_DATASET)
     parser.add_argument(
         "--method",
         metavar="M,N",
         type=_names,
-        default=["psi"],
-        help="psi (default), ks_test, wasserstein, js, chi2",
+        action="extend",
+        help="psi (default), ks_test, wasserstein, js, chi2; may be given again",
     )
     parser.add_argument(
         "--threshold", metavar="X", help="a number, or auto for psi; else the policy's default of the method"
@@ -107,19 +111,13 @@ def _reference(named: str) -> Profile:
     Raises:
         DatasetError: there is neither.
     """
-    from airflow_provider_ifp.adapters.dataset_profile import profile_dataset
-    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.adapters.dataset_profile import profile_dataset, read_profile
 
-    if not named.endswith(".json"):
-        with progress(f"profile {named}") as advance:
-            return profile_dataset(named, advance=advance)
-    try:
-        record = json.loads(Path(named).expanduser().read_bytes())
-    except OSError as error:
-        raise DatasetError(f"{named}: {error.strerror}; `ifp profile DATASET -o {named}` writes it") from None
-    except ValueError as error:
-        raise DatasetError(f"{named}: no JSON: {error}; `ifp profile DATASET -o FILE` writes it") from None
-    return Profile.from_json(record, where=named)
+    profile = read_profile(named)
+    if profile is not None:
+        return profile
+    with progress(f"profile {named}") as advance:
+        return profile_dataset(named, advance=advance)
 
 
 def _rule(options: argparse.Namespace) -> Rule:
@@ -132,10 +130,11 @@ def _rule(options: argparse.Namespace) -> Rule:
     from airflow_provider_ifp.core.rule import Method, Rule, rule_of
 
     known = get_args(Method)
-    unknown = [name for name in options.method if name not in known]
-    if unknown or not options.method:
+    asked = ["psi"] if options.method is None else options.method
+    unknown = [name for name in asked if name not in known]
+    if unknown or not asked:
         raise PolicyError(f"--method: expected {', '.join(known)}, found {', '.join(unknown) or 'none'}")
-    enabled = Methods.model_validate({name: {"enabled": name in options.method} for name in known})
+    enabled = Methods.model_validate({name: {"enabled": name in asked} for name in known})
     methods = dict(rule_of(MonitorSection(methods=enabled)).methods)
     if options.threshold is not None:
         if len(methods) > 1:

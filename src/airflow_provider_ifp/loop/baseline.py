@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ifp.core.digest import digest_bytes
-from airflow_provider_ifp.core.errors import DigestMismatchError, LedgerConflictError, RegistryError
+from airflow_provider_ifp.core.errors import (
+    DatasetError,
+    DigestMismatchError,
+    LedgerConflictError,
+    RegistryError,
+)
 from airflow_provider_ifp.core.profile import Profile
 
 if TYPE_CHECKING:
@@ -41,8 +46,11 @@ def set_baseline(registry: Registry, model: str, profile: Profile, *, label: str
     """Make a profile the model's reference: the file first, then the entry that names it.
 
     Raises:
+        DatasetError: it has no label; an entry without one says that nothing stands.
         RegistryError: the registry says no.
     """
+    if not label:
+        raise DatasetError(f"{model}: window_label: expected what to call the baseline, found {label!r}")
     content = json.dumps(profile.to_json(), separators=(",", ":")).encode()
     digest = digest_bytes(content)
     run_id = registry.start_run(model, name=f"baseline {label}", tags={"ifp.model": model})

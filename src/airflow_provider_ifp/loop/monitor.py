@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from pydantic import TypeAdapter, ValidationError
 
 from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.dataset_profile import count_dataset, profile_dataset
@@ -13,6 +14,7 @@ from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.core.drift import DEFAULT_RULE, check_drift
 from airflow_provider_ifp.core.errors import DatasetError, RegistryError
+from airflow_provider_ifp.core.policy_types import ModelName
 from airflow_provider_ifp.loop.baseline import Baseline, clear_baseline, read_baseline, set_baseline
 from airflow_provider_ifp.loop.reference import read_reference
 
@@ -115,10 +117,17 @@ def monitor(model: str, *, tracking_uri: str | None = None) -> Monitor:
         tracking_uri: MLflow's; None: MLFLOW_TRACKING_URI, else MLflow's own default.
 
     Raises:
+        RegistryError: no model can have that name.
         RegistryUnreachableError: the registry does not answer, or refuses the credentials.
     """
     from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 
+    try:
+        TypeAdapter(ModelName).validate_python(model)
+    except ValidationError:
+        raise RegistryError(
+            f"model {model!r}: expected up to 200 letters, digits, _ and -, as a policy's `model`"
+        ) from None
     return Monitor(MlflowRegistry(tracking_uri), model)
 
 
@@ -126,7 +135,11 @@ def _table(data: Any) -> pa.Table:
     if isinstance(data, pa.Table):
         return data
     if hasattr(data, "columns") and hasattr(data, "dtypes"):
-        return pa.Table.from_pandas(data, preserve_index=False)
+        try:
+            return pa.Table.from_pandas(data, preserve_index=False)
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            told = "; ".join(str(part) for part in error.args)
+            raise DatasetError(f"the frame's columns are no table: {told}; give each one type") from None
     raise DatasetError(
         f"expected a pandas frame, an Arrow table or a dataset's path, found {type(data).__name__}; "
         "pandas.DataFrame(X, columns=[...]) gives the columns names"
