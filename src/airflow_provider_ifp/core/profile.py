@@ -22,7 +22,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
@@ -34,7 +34,7 @@ from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.moments import LARGEST, Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -233,15 +233,6 @@ class Profile:
         for feature in (*self.features, *self.predictions):
             found += feature.measures if isinstance(feature, ListProfile) else (feature,)
         return tuple(found)
-
-    def only(self, names: Collection[str]) -> Profile:
-        """Return the profile of some features and predictions, named as they are here; in segments too."""
-        return replace(
-            self,
-            features=tuple(one for one in self.features if one.name in names),
-            predictions=tuple(one for one in self.predictions if one.name in names),
-            segments=tuple(replace(one, profile=one.profile.only(names)) for one in self.segments),
-        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as finite JSON; floats come back bit for bit.

@@ -209,11 +209,3 @@ def test_a_reference_of_one_moment_has_no_noise_and_is_no_error():
 def test_a_short_reference_is_measured_in_thirds():
     table = window(np.arange(300.0), ["a"] * 300)
     assert noise(make_reference(table, COLUMNS, policy(evaluation_window="30d")))["region"] == 0
-
-
-def test_only_takes_parts_of_a_profile_and_of_its_segments():
-    profile = make_reference(window(np.arange(400.0), ["a"] * 400), COLUMNS, policy(segments=["region"]))
-    part = profile.only({"x"})
-    assert [one.name for one in part.measured] == ["x"]
-    assert [one.name for one in part.segments[0].profile.measured] == ["x"]
-    assert profile.only({"x", "region"}) == profile

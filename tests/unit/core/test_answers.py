@@ -7,7 +7,7 @@ from airflow_provider_ifp.core.answers import without_silent
 from airflow_provider_ifp.core.counts import count_numbers, no_rows
 from airflow_provider_ifp.core.drift import check_drift
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.profile import PREDICTION, SCORE, Profile
+from airflow_provider_ifp.core.profile import ERROR, PREDICTION, SCORE, Profile
 from airflow_provider_ifp.core.reference import profile_lists, profile_numbers
 from airflow_provider_ifp.core.rule import Group, Rule
 
@@ -36,6 +36,17 @@ def test_answers_with_rows_enough_are_judged():
 def test_a_log_without_scores_goes_without_saying():
     assert judged(window(np.zeros(500))) == ([PREDICTION], [])
     assert judged(window(np.zeros(500), np.full(500, np.nan))) == ([PREDICTION], [])
+
+
+def test_errors_are_left_out_as_long_as_no_label_has_come():
+    wrong_by = profile_numbers(ERROR, RNG.normal(size=1_000))
+    reference = Profile((X,), 1_000, (ANSWER, wrong_by))
+    of_log = {name: of for name, of in window(np.zeros(500)).items() if name != SCORE}
+    assert judged(of_log, reference=reference) == ([PREDICTION], [])
+    unlabelled = of_log | {ERROR: count_numbers(wrong_by, np.full(500, np.nan))}
+    assert judged(unlabelled, reference=reference) == ([PREDICTION], [])
+    labelled = of_log | {ERROR: count_numbers(wrong_by, np.zeros(500))}
+    assert judged(labelled, reference=reference) == ([PREDICTION, ERROR], [])
 
 
 def test_predictions_that_are_all_missing_stay_and_leave_the_window_undecided():
