@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHOWN = 6
 """Features drawn even when none drifted: the farthest moved."""
 MOST_BINS = 16
-AT_ONCE = 25
+AT_ONCE = 12
 """Rows of the table that are seen at once; the others fold away."""
 _SENTENCES: dict[bool | None, tuple[str, str]] = {
     True: ("fail", "drifted"),
@@ -112,7 +112,7 @@ def drift_page(record: Mapping[str, Any]) -> str:
             *(element("p", note, class_="note") for note in read.notes),
             element("h2", "Features, the farthest moved first"),
             *_tables(read.features),
-            element("h2", "What moved") if drawn else None,
+            element("h2", "Before and now") if drawn else None,
             *map(_figure, drawn),
             *_values(read.features),
             element("h2", "What was compared"),

@@ -67,7 +67,7 @@ def test_names_that_look_like_html_stay_names_and_notes_are_shown():
 def test_of_many_features_the_end_folds_away():
     names = tuple(f"n{place:03d}" for place in range(200))
     page = drift_page(record(draw(1, 0.8, names=names), names=names))
-    assert "<summary>177 more features</summary>" in page
+    assert "<summary>190 more features</summary>" in page
     assert page.count("<figure") == 6
     assert "<details" not in drift_page(record(draw(1)))
 
