@@ -8,24 +8,37 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_ifp.core.errors import PolicyError, RegistryDeniedError
+from airflow_provider_ifp.core.metrics import Answers
 from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.loop.labelled import read_labelled
 from airflow_provider_ifp.loop.monitor import Monitor
-from airflow_provider_ifp.loop.reference import ANSWERS, PROFILE
+from airflow_provider_ifp.loop.prepare import prepare
+from airflow_provider_ifp.loop.reference import ANSWERS, PROFILE, profile_answers, write_profile
 
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
+def answering(frame):
+    """What entrypoint_linear.py would learn."""
+    return 1 + 3 * frame["x"] - frame["z"] + 2 * (frame["region"] == "north")
+
+
 @pytest.fixture
 def production(loop):
-    """Version 1, trained by the loop itself, judged, and in production."""
+    """Version 1 in production, with what training and gate leave of it, but for their processes."""
 
     def put(**monitor):
         policy = loop.policy(monitor=monitor)
-        made = loop.train(policy=policy)
-        loop.validate(made["version"], policy=policy)
-        loop.put(made["version"])
-        return policy, made
+        prepared = prepare(policy, NOW, {})
+        version = loop.registry.version("demand", loop.register(answering))
+        holdout = read_labelled(policy, prepared.dataset, prepared.windows.holdout, prepared.columns)
+        answers = Answers(answering(holdout.to_pandas()).to_numpy(), None)
+        answered = write_profile(profile_answers(answers, holdout["y"]))
+        loop.registry.put_file(version.run_id, PROFILE, prepared.profile())
+        loop.registry.put_file(version.run_id, ANSWERS, answered)
+        loop.put(version.version)
+        return policy, {"version": version.version, "run_id": version.run_id}
 
     return put
 
@@ -41,8 +54,10 @@ def moved_apart(rows, by):
     return rows.set_column(rows.schema.get_field_index("x"), "x", pa.array(x))
 
 
-def test_training_stores_segments_noise_and_the_gate_stores_the_answers(loop, production):
-    _, made = production(segments=["region"])
+def test_training_stores_segments_noise_and_the_gate_stores_the_answers(loop):
+    policy = loop.policy(monitor={"segments": ["region"]})
+    made = loop.train(policy=policy)
+    loop.validate(made["version"], policy=policy)
     profile = stored(loop, made, PROFILE)
     assert [(one.name, one.profile.rows) for one in profile.segments] == [
         ("region=south", profile.rows - profile.segments[1].profile.rows),
