@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
-from tests.drift_records import draw, record
+from tests.drift_records import draw, errors_of_numbers, record
 
 from airflow_provider_ifp.report.demo_page import demo_page
 from airflow_provider_ifp.report.drift_page import drift_page
@@ -53,7 +53,10 @@ def folder(tmp_path_factory):
         *(f"n{at}" for at in range(40)),
     )
     drift = record(
-        draw(1, 0.8, names=names, region=("north", "west")), names=names, notes=["left out: a file"]
+        draw(1, 0.8, names=names, region=("north", "west")),
+        names=names,
+        notes=["left out: a file"],
+        errors=errors_of_numbers(0.5),
     )
     (folder / "drift.html").write_text(drift_page(drift))
     return folder
