@@ -75,7 +75,7 @@ def _overlap(
 ) -> Overlap:
     rows, start = holdout.table, holdout.window.start
     time_column = facts["time_column"]
-    # Of rows without a key all is compared but their time, which is no part of what makes two of them the same.
+    # Of rows without a key all is compared but their time, which says nothing of two of them being the same.
     compared = key or [name for name in facts["columns"] if name in rows.column_names and name != time_column]
     columns = list(dict.fromkeys([*compared, time_column]))
     trained = reopen_source(facts, connect).read(to_window(facts["window"]), time_column, columns)
