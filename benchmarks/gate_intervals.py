@@ -100,12 +100,11 @@ def coverage(trials: int, sizes: Sequence[int], peer_trials: int) -> None:
             )
 
 
-def speed(rows=1_000_000):
-    print(
-        f"\nCPU seconds of one interval at {rows:,} rows (SciPy: {PEER_RESAMPLES_AT_A_MILLION} resamples, x ",
-        end="",
-    )
-    print(f"{RESAMPLES // PEER_RESAMPLES_AT_A_MILLION})")
+def speed(rows: int = 1_000_000) -> None:
+    """Print what each interval costs."""
+    times = RESAMPLES // PEER_RESAMPLES_AT_A_MILLION
+    print(f"\nCPU seconds of one interval at {rows:,} rows", end="")
+    print(f" (SciPy: {PEER_RESAMPLES_AT_A_MILLION} resamples, times {times})")
     print(f"{'metric':<18}{'ours':>8}{'scipy':>10}")
     for metric in (*REGRESSION, *CLASSES):
         label, one, other = draw(metric, rows, np.random.default_rng(0))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import sync_playwright
 from tests.drift_records import draw, errors_of_numbers, record
+from tests.evidence import EVIDENCE, calibration
 
 from airflow_provider_ifp.report.demo_page import demo_page
 from airflow_provider_ifp.report.drift_page import drift_page
@@ -24,7 +25,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PHONE, DESK = 390, 1100
-PAGES = ["demo.html", "verdict.html", "drift.html"]
+PAGES = ["demo.html", "verdict.html", "calibration.html", "drift.html"]
 
 pytestmark = [
     pytest.mark.browser,
@@ -46,7 +47,8 @@ def folder(tmp_path_factory):
     demo = json.loads((RECORDS / "demo.json").read_text())
     verdict = json.loads((RECORDS / "verdict.json").read_text())
     (folder / "demo.html").write_text(demo_page(demo))
-    (folder / "verdict.html").write_text(verdict_page(verdict))
+    (folder / "verdict.html").write_text(verdict_page(verdict, EVIDENCE))
+    (folder / "calibration.html").write_text(verdict_page(verdict, calibration(7)))
     names = (
         "a_name_without_a_blank_" * 5,
         "a name that is much longer than any label has room for",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger, record
 from airflow_provider_ifp.core.digest import digest_json
+from airflow_provider_ifp.core.evidence import Evidence, drifted_features, plot_of
 from airflow_provider_ifp.core.gates import Subject, judge, refuse
 from airflow_provider_ifp.core.measures import Rows
 from airflow_provider_ifp.core.moves import plan_judgement
 from airflow_provider_ifp.core.slices import unseen_slices
 from airflow_provider_ifp.core.verdict import Check
+from airflow_provider_ifp.loop.drift_report import RECORD as DRIFT_RECORD
 from airflow_provider_ifp.loop.holdout import count_traffic, measures_of, read_holdout
 from airflow_provider_ifp.loop.leakage import find_leakage
 from airflow_provider_ifp.loop.reference import ANSWERS, profile_answers, write_profile
@@ -101,6 +103,7 @@ def validate(
         timeout=rules.infrastructure.timeout.total_seconds(),
     )
     broken = (*broken, *_infrastructure(scored[version], rules))
+    evidence = Evidence()
     if scored[version].answers is None:
         verdict = refuse(broken, rules, subject, warnings)
     else:
@@ -116,8 +119,17 @@ def validate(
         )
         answered = profile_answers(answers, holdout.table[str(policy.data.label)])
         registry.put_file(candidate.run_id, ANSWERS, write_profile(answered))
-    record_verdict(registry, candidate, verdict, attempt)
+        evidence = plot_of(rows, policy.data.positive)
+    drifted, when = drifted_features(_newest_check(registry, production))
+    evidence = replace(evidence, drifted=drifted, drift_window=when)
+    record_verdict(registry, candidate, verdict, attempt, evidence)
     return verdict
+
+
+def _newest_check(registry: Registry, production: ModelVersion | None) -> dict[str, Any] | None:
+    """The record of production's newest drift check, where one was written."""
+    content = registry.get_file(production.run_id, DRIFT_RECORD) if production else None
+    return None if content is None else json.loads(content)
 
 
 def _infrastructure(scored: Scored, rules: ValidationSection) -> tuple[Check, ...]:
@@ -143,11 +155,17 @@ def _answers_of(production: ModelVersion | None, scored: Mapping[str, Scored]) -
     return to_answers(found.answers)
 
 
-def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict, attempt: Attempt) -> None:
+def record_verdict(
+    registry: Registry,
+    candidate: ModelVersion,
+    verdict: Verdict,
+    attempt: Attempt,
+    evidence: Evidence,
+) -> None:
     """Write the verdict to the candidate's run, then its event to the ledger."""
     record_json = verdict.to_json()
     registry.put_file(candidate.run_id, "ifp/validation.json", json.dumps(record_json, indent=1).encode())
-    registry.put_file(candidate.run_id, REPORT, verdict_page(record_json).encode())
+    registry.put_file(candidate.run_id, REPORT, verdict_page(record_json, evidence).encode())
     digest = digest_json(record_json)
     # A retry finds its own event again; another verdict of a task that somebody cleared is another event.
     attempt = replace(attempt, nonce=digest_json([attempt.nonce, digest]))

@@ -22,50 +22,55 @@ class Share:
     """One bin: what part of all rows fell into it."""
 
     label: str
-    reference: float
+    reference: float | None
     current: float
 
+    @property
+    def larger(self) -> float:
+        """The longer bar's."""
+        return self.current if self.reference is None else max(self.reference, self.current)
 
-def draw_shares(shares: Sequence[Share], *, title: str, description: str) -> Markup:
+
+def draw_shares(shares: Sequence[Share], *, title: str, description: str, between: str = " → ") -> Markup:
     """One row a bin: its name, its share before above its share now, both in per cent.
 
     Args:
         shares: in the order in which they are read.
         title: what the chart shows, for a screen reader.
         description: its message in words.
+        between: what stands between the two in writing.
     """
-    largest = max((max(one.reference, one.current) for one in shares), default=0.0) or 1.0
+    largest = max((one.larger for one in shares), default=0.0) or 1.0
     height = round(HEAD * 2 + ROW * len(shares))
 
     def draw(width: int) -> Markup:
         names = 108.0 if width <= NARROW else 220.0
         scale = (width - names - VALUES) / largest
         return render(
-            *(_row(one, HEAD + ROW * place, names, scale, width) for place, one in enumerate(shares))
+            *(row(one, HEAD + ROW * place, names, scale, width) for place, one in enumerate(shares))
+        )
+
+    def row(share: Share, y: float, names: float, scale: float, width: int) -> Markup:
+        written = [f"{value:.1%}" for value in (share.reference, share.current) if value is not None]
+        return render(
+            element("text", shorten(share.label, names - 10), x=names - 8, y=y + 14, text_anchor="end"),
+            None if share.reference is None else _bar(share.reference * scale, names, y + 2, "bar"),
+            _bar(share.current * scale, names, y + 2 + BAR + 1, "bar now"),
+            element(
+                "text",
+                between.join(written),
+                x=float(width),
+                y=y + 14,
+                class_="value",
+                text_anchor="end",
+            ),
         )
 
     return draw_both_sizes(draw, title=title, description=description, heights=(height, height))
 
 
-def _row(share: Share, y: float, names: float, scale: float, width: int) -> Markup:
-    def bar(value: float, top: float, class_: str) -> Markup:
-        return element(
-            "rect", x=names, y=top, width=max(value * scale, 0.5), height=BAR, rx=1.5, class_=class_
-        )
-
-    return render(
-        element("text", shorten(share.label, names - 10), x=names - 8, y=y + 14, text_anchor="end"),
-        bar(share.reference, y + 2, "bar"),
-        bar(share.current, y + 2 + BAR + 1, "bar now"),
-        element(
-            "text",
-            f"{share.reference:.1%} → {share.current:.1%}",
-            x=float(width),
-            y=y + 14,
-            class_="value",
-            text_anchor="end",
-        ),
-    )
+def _bar(width: float, x: float, y: float, class_: str) -> Markup:
+    return element("rect", x=x, y=y, width=max(width, 0.5), height=BAR, rx=1.5, class_=class_)
 
 
 def shorten(text: str, room: float) -> str:

@@ -6,6 +6,8 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_ifp.core.evidence import Evidence
+from airflow_provider_ifp.report.evidence_charts import draw_evidence
 from airflow_provider_ifp.report.interval_chart import Span, draw_spans
 from airflow_provider_ifp.report.markup import Child, Markup, element, render
 from airflow_provider_ifp.report.page import Column, code, draw_table, list_facts, mark_verdict, write_page
@@ -15,14 +17,16 @@ from airflow_provider_ifp.report.wording import number, numbers
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+NOTHING = Evidence()
 WORDS = {"pass": "passes", "fail": "fails", "inconclusive": "cannot be judged"}
 
 
-def verdict_page(verdict: Mapping[str, Any]) -> str:
+def verdict_page(verdict: Mapping[str, Any], evidence: Evidence = NOTHING) -> str:
     """The page of one verdict.
 
     Args:
         verdict: JSON of contract section 6, as it stands in `ifp/validation.json`.
+        evidence: What a reader wants to see besides.
 
     Returns:
         A whole HTML document that needs no network.
@@ -42,6 +46,7 @@ def verdict_page(verdict: Mapping[str, Any]) -> str:
             element("h2", "Checks"),
             draw_checks(record.checks),
             *draw_intervals(record.checks),
+            *draw_evidence(evidence),
             element("h2", "What was judged"),
             list_identities(record),
         ],
