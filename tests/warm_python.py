@@ -71,7 +71,9 @@ def serve(listener: socket.socket) -> None:
     import airflow_provider_ifp.training.registration
     import airflow_provider_ifp.training.signature
     import airflow_provider_ifp.training.track  # noqa: F401
+    from airflow_provider_ifp.adapters.launchers import end_with_parent
 
+    end_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who mind the jobs need nobody who waits for them
     while True:
         caller, _ = listener.accept()
