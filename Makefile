@@ -13,6 +13,9 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
+# Hundreds of processes import this package: the first one leaves its bytecode to the others.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help venv demo test unit lint test-gpu fuzz bench-digest bench-registry bench-drift bench-honesty bench-gates clean
 help:
 	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 5 minutes)"
@@ -33,8 +36,9 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/ifp demo $(DEMO_ARGS)
 
+# Three workers on two cores: while one waits for Airflow, the others go on.
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not gpu" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not gpu" $(PYTEST_ARGS)
 
 unit: $(READY)
 	$(BIN)/python -m pytest tests/unit src -m "not server and not airflow and not browser and not gpu" $(PYTEST_ARGS)

@@ -8,7 +8,20 @@ import warnings
 import pytest
 
 FAIL_ON_SKIP = "IFP_FAIL_ON_SKIP"
-SYSTEM = "tests/system/"
+TOGETHER = {
+    # Whole Airflows, one after the other: two at once would starve each other.
+    "tests/system/": "system",
+    # What asks the same three MLflow servers, which cost as much to start as fifty of these tests.
+    "tests/integration/test_registry_": "servers",
+    "tests/integration/test_cli_registry.py": "servers",
+    "tests/integration/test_monitor.py": "servers",
+    "tests/integration/test_skinny.py": "servers",
+    "tests/integration/test_stored_once.py": "servers",
+    "tests/integration/test_track.py": "servers",
+    "tests/integration/loop/test_claims.py": "servers",
+    "tests/integration/loop/test_reproduce_shells.py": "servers",
+}
+"""Beginning of a test's id -> the piece of work that it belongs to; any other file is one of its own."""
 
 
 def pytest_addoption(parser):
@@ -28,20 +41,28 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """The longest first, so that both workers of `make test` end at about the same time."""
-    items.sort(key=lambda item: not item.nodeid.startswith(SYSTEM))
+    """The longest pieces first, so that all workers of `make test` end at about the same time."""
+    longest = list(dict.fromkeys(TOGETHER.values()))
+    place = {piece: number for number, piece in enumerate(longest)}
+    items.sort(key=lambda item: place.get(_piece(item.nodeid), len(longest)))
+
+
+def _piece(nodeid):
+    """The piece of work that one worker does as a whole."""
+    file = nodeid.partition("::")[0]
+    return next((piece for beginning, piece in TOGETHER.items() if file.startswith(beginning)), file)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Share the work of two workers: whole Airflows one after the other, other files as they come."""
+    """Share the work of several workers, a piece at a time."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByFile(LoadScopeScheduling):
+    class ByPiece(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return SYSTEM if nodeid.startswith(SYSTEM) else nodeid.partition("::")[0]
+            return _piece(nodeid)
 
-    return ByFile(config, log)
+    return ByPiece(config, log)
 
 
 @pytest.hookimpl(trylast=True)

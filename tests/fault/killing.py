@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.fault.jobs import Job
     from tests.fault.points import Point
 
-KILLS = int(os.environ.get("IFP_FUZZ_KILLS", "9"))
+KILLS = int(os.environ.get("IFP_FUZZ_KILLS", "6"))
 """How many processes a test kills; `make fuzz` asks for more than `make test`."""
 
 CLIENT = {

@@ -194,13 +194,13 @@ def test_the_snippet_in_a_notebooks_cell_registers_what_an_earlier_cell_defined(
 
 
 @pytest.mark.server
-def test_the_same_script_run_twice_gives_one_digest_and_stores_its_files_once(registry, newest, tmp_path):
-    environment = {"MLFLOW_TRACKING_URI": registry.uri}
-    script = OWN_MODEL + "extra = 'twice'\n" + SNIPPET
-    first, second = (newest(lambda: run_script(script, tmp_path, **environment)) for _ in range(2))
-    assert first.version != second.version
-    assert first.content_digest == second.content_digest
-    assert first.stored == second.stored
+def test_the_same_script_in_another_folder_gives_one_digest_and_stores_its_files_once(
+    registry, newest, first, tmp_path
+):
+    again = newest(lambda: run_script(OWN_MODEL + SNIPPET, tmp_path, MLFLOW_TRACKING_URI=registry.uri))
+    assert first.version != again.version
+    assert first.content_digest == again.content_digest
+    assert first.stored == again.stored
 
 
 @pytest.mark.server

@@ -66,7 +66,7 @@ model: {model}
 schedule: {schedule}
 start_date: 2026-01-01
 data:
-  source: {home}/data
+  source: {source}
   time_column: ts
   label: y
   features: [x]
@@ -80,7 +80,7 @@ validation: {{max_rmse: {bound}, tolerance: -0.05}}
 """
 
 
-QUERY = "select ts, x, y from days where '{{ dag.dag_id }}' = 'stored-training-dag'"
+QUERY = "select ts, x, y from days where '{{ dag.dag_id }}' = 'daily-training-dag'"
 
 
 class Loop:
@@ -93,11 +93,21 @@ class Loop:
         self.registry = MlflowRegistry(uri)
         self.home = home
 
-    def run(self, dag_id, *, seconds=120, on_look=lambda _: None, **params):
+    def run(self, dag_id, *, on_look=lambda _: None, **params):
         """Trigger a Dag and wait for its end; returns its run's id, its state and its tasks' states."""
+        return self.end(dag_id, self.begin(dag_id, **params), on_look=on_look)
+
+    def begin(self, dag_id, **params):
+        """Trigger a Dag; returns the run's id."""
+        self.unpause(dag_id)
+        return self.api.trigger(dag_id, params)
+
+    def unpause(self, dag_id):
         self.services.wait_until(lambda: self.api.knows(dag_id), what=dag_id, seconds=60)
         self.api.unpause(dag_id)
-        run_id = self.api.trigger(dag_id, params)
+
+    def end(self, dag_id, run_id, *, seconds=180, on_look=lambda _: None):
+        """Wait for the end of a run."""
         deadline = time.monotonic() + seconds
         while (state := self.api.run_state(dag_id, run_id)) not in DONE:
             assert time.monotonic() < deadline, f"{dag_id}: {self.api.task_states(dag_id, run_id)}"
@@ -134,7 +144,10 @@ def draw(seed, start, days, shift=0.0):
 
 @pytest.fixture(scope="session")
 def loop(tmp_path_factory):
-    """Airflow with five models: `strict` has a bound out of reach, `slow` never ends, `stored` reads SQL."""
+    """Airflow with four models: `strict` has a bound out of reach, `slow` never ends.
+
+    `daily` is scheduled, and reads SQL.
+    """
     home = tmp_path_factory.mktemp("loop")
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     (home / "data").mkdir()
@@ -146,19 +159,18 @@ def loop(tmp_path_factory):
     (dags / "follower.py").write_text(FOLLOWER)
     (home / "linear.py").write_text(LINEAR)
     (home / "slow.py").write_text(SLOW)
-    for model, script, bound, schedule in (
-        ("line", "linear.py", 1, "null"),
-        ("strict", "linear.py", 0.001, "null"),
-        ("slow", "slow.py", 1, "null"),
-        ("daily", "linear.py", 1, '"0 0 * * *"'),
-    ):
-        text = POLICY.format(model=model, schedule=schedule, home=home, script=script, bound=bound)
-        (dags / "policies" / f"{model}.yaml").write_text(text)
     in_files = f"{home}/data"
-    in_database = f'{{conn_id: warehouse, query: "{QUERY}"}}'
-    text = POLICY.format(model="stored", schedule="null", home=home, script="linear.py", bound=1)
-    text = text.replace("  label: y", "  label: y\n  key: [x]").replace(in_files, in_database)
-    (dags / "policies" / "stored.yaml").write_text(text)
+    in_database = f'{{conn_id: warehouse, query: "{QUERY}"}}\n  key: [x]'
+    for model, script, bound, schedule, source in (
+        ("line", "linear.py", 1, "null", in_files),
+        ("strict", "linear.py", 0.001, "null", in_files),
+        ("slow", "slow.py", 1, "null", in_files),
+        ("daily", "linear.py", 1, '"0 0 * * *"', in_database),
+    ):
+        text = POLICY.format(
+            model=model, schedule=schedule, home=home, script=script, bound=bound, source=source
+        )
+        (dags / "policies" / f"{model}.yaml").write_text(text)
     with sqlite3.connect(home / "warehouse.db") as database:
         database.execute("create table days (ts timestamp, x double, y double)")
         rows = pq.read_table(home / "data").to_pylist()
@@ -180,3 +192,17 @@ def loop(tmp_path_factory):
         }
         address = start_airflow(services, home / "airflow", dags=dags, environment=environment)
         yield Loop(services, address, uri, home)
+
+
+@pytest.fixture(scope="session")
+def others(loop):
+    """The runs of the other models, begun at once, `daily`'s by its schedule: model -> its run's id."""
+    loop.unpause("daily-training-dag")
+    begun = {model: loop.begin(f"{model}-training-dag") for model in ("strict", "slow")}
+
+    def scheduled():
+        return loop.api._get("dags/daily-training-dag/dagRuns")["dag_runs"]
+
+    loop.services.wait_until(lambda: bool(scheduled()), what="a scheduled run", seconds=120)
+    assert [run["run_type"] for run in scheduled()] == ["scheduled"]
+    return {**begun, "daily": scheduled()[0]["dag_run_id"]}

@@ -1,10 +1,10 @@
 """The loop under a real scheduler, triggerer and API server, over a real MLflow.
 
-The tests of model `line` stand in the order in which its stages go on; the others are each a model's own.
+The tests of model `line` stand in the order in which its stages go on; meanwhile the others run, each a
+model's own.
 """
 
 import json
-import time
 
 import psutil
 import pytest
@@ -29,7 +29,7 @@ def asset_events(loop, uri):
 
 
 @pytest.fixture(scope="module")
-def first(loop):
+def first(loop, others):
     """The first run of `line`, and how its task `drift` looked while it was deferred."""
     seen = []
 
@@ -161,8 +161,8 @@ def test_drift_fires_and_a_build_like_production_s_own_is_reused_and_ends_the_ru
     assert "version 1, which is in production already" in loop.api.log(LINE, fired.id, "train")
 
 
-def test_a_gate_that_says_no_fails_its_task_at_once_and_nothing_is_promoted(loop):
-    run = loop.run("strict-training-dag")
+def test_a_gate_that_says_no_fails_its_task_at_once_and_nothing_is_promoted(loop, others):
+    run = loop.end("strict-training-dag", others["strict"])
     assert run.state == "failed"
     assert run.tasks == {
         "drift": "success",
@@ -182,7 +182,7 @@ def test_a_gate_that_says_no_fails_its_task_at_once_and_nothing_is_promoted(loop
     assert ledger.stages == {}
 
 
-def test_killing_the_training_task_ends_its_process_tree_and_registers_nothing(loop):
+def test_killing_the_training_task_ends_its_process_tree_and_registers_nothing(loop, others):
     dag, pids = "slow-training-dag", loop.home / "pids"
     killed = []
 
@@ -196,7 +196,7 @@ def test_killing_the_training_task_ends_its_process_tree_and_registers_nothing(l
         )
         assert answer.ok, answer.text
 
-    run = loop.run(dag, on_look=kill_once_it_trains)
+    run = loop.end(dag, others["slow"], on_look=kill_once_it_trains)
     assert run.state == "failed"
     assert len(killed) == 2
     _, alive = psutil.wait_procs(killed, timeout=20)
@@ -205,19 +205,11 @@ def test_killing_the_training_task_ends_its_process_tree_and_registers_nothing(l
     assert "slow" not in [entry.name for entry in loop.registry._client.search_registered_models()]
 
 
-def test_a_scheduled_policy_runs_by_itself_once_its_dag_is_unpaused(loop):
-    loop.api.unpause("daily-training-dag")
-    deadline = time.monotonic() + 120
-    while True:
-        runs = loop.api._get("dags/daily-training-dag/dagRuns")["dag_runs"]
-        if runs and runs[0]["state"] in {"success", "failed"}:
-            break
-        assert time.monotonic() < deadline, runs
-        time.sleep(1)
-    assert (runs[0]["run_type"], runs[0]["state"]) == ("scheduled", "success")
+def test_a_scheduled_policy_runs_by_itself_once_its_dag_is_unpaused(loop, others):
+    assert loop.end("daily-training-dag", others["daily"]).state == "success"
     assert loop.registry.aliases("daily") == {"production": "1"}
     # The time of the run is the end of its interval, the midnight before: the holdout ends there.
-    verdict = loop.api.result("daily-training-dag", runs[0]["dag_run_id"], "validate")
+    verdict = loop.api.result("daily-training-dag", others["daily"], "validate")
     assert verdict["checks"][0]["rows"] == 7 * 200
 
 

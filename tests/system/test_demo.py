@@ -1,6 +1,7 @@
 """`ifp demo` as its user meets it: the figures, two at once, Ctrl-C, and a demo that is killed.
 
-One full demo runs while a second is interrupted and a third is killed, each while it trains.
+One full demo, which Model CI starts, runs while a second is interrupted and a third is killed, each while it
+trains.
 """
 
 import json
@@ -14,25 +15,32 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.workflows import check_out, job, steps
 
 pytestmark = [pytest.mark.server, pytest.mark.airflow, pytest.mark.timeout(600)]
 
 SECONDS = 480
+MODEL_CI = steps("model-ci")
 
 
 class Demo:
-    """One `ifp demo`, its output in a file."""
+    """One `ifp demo`, its output in a file.
 
-    def __init__(self, folder, name, *arguments):
-        self.output = folder / f"{name}.txt"
+    Args:
+        output: The file.
+        command: What starts it, as `subprocess` takes it; None: the command itself.
+    """
+
+    def __init__(self, output, command=None):
+        self.output = output
         with self.output.open("wb") as file:
-            self.process = subprocess.Popen(
-                [Path(sys.executable).with_name("ifp"), "demo", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "TMPDIR": str(folder)},
-            )
+            plain = {
+                "args": [Path(sys.executable).with_name("ifp"), "demo"],
+                "stdin": subprocess.DEVNULL,
+                "stderr": subprocess.STDOUT,
+                "env": {**os.environ, "TMPDIR": str(output.parent)},
+            }
+            self.process = subprocess.Popen(**(command or plain), stdout=file, start_new_session=True)
 
     def text(self):
         return self.output.read_text(encoding="utf-8")
@@ -69,16 +77,24 @@ def processes_with(variable, value):
 
 
 @pytest.fixture(scope="module")
-def demos(tmp_path_factory):
+def checkout(tmp_path_factory):
+    return check_out(tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="module")
+def demos(checkout, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demos")
-    full = Demo(folder, "full", "--json", str(folder / "figures.json"))
-    stopped = Demo(folder, "stopped")
+    # As on its schedule: nobody chose a day.
+    full = Demo(
+        folder / "full.txt", checkout.command("model-ci", MODEL_CI["Train, judge and promote"], UNTIL="")
+    )
+    stopped = Demo(folder / "stopped.txt")
     killed = None
     try:
         stopped.wait_for("train is running")
         stopped.process.send_signal(signal.SIGINT)
         stopped.process.wait(60)
-        killed = Demo(folder, "killed")
+        killed = Demo(folder / "killed.txt")
         killed.wait_for("train is running")
         assert processes_with("IFP_DEMO_HOME", str(killed.home))
         killed.process.kill()
@@ -87,14 +103,14 @@ def demos(tmp_path_factory):
     finally:
         for demo in filter(None, (full, stopped, killed)):
             if demo.process.poll() is None:
-                demo.process.send_signal(signal.SIGINT)
+                os.killpg(demo.process.pid, signal.SIGINT)
                 demo.process.wait(60)
     return {"full": full, "stopped": stopped, "killed": killed}
 
 
 @pytest.fixture(scope="module")
-def figures(demos):
-    return json.loads((demos["full"].output.parent / "figures.json").read_text(encoding="utf-8"))
+def figures(demos, checkout):
+    return json.loads((checkout.path / "demo.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +182,24 @@ def test_both_versions_say_what_they_were_trained_on_and_where_they_stand(figure
     assert second["data_start"][:10] == "2013-05-01"
     assert first["data_end"] < "2013-02-19"
     assert second["data_end"] < "2013-06-21"
+
+
+def test_model_ci_holds_both_candidates_to_their_gates_and_keeps_figures_and_report(demos, checkout):
+    printed = {}
+    for name, step in MODEL_CI.items():
+        if name == "Train, judge and promote":
+            continue
+        done = checkout.run("model-ci", step, UNTIL="")
+        assert done.returncode == 0, done.stdout
+        printed[name] = done.stdout
+    verdicts = printed["Hold every candidate to its gates"].splitlines()
+    assert [line.split()[:3] for line in verdicts] == [
+        ["flight-time", version, "pass"] for version in ("1", "2")
+    ]
+    (upload,) = [step for step in job("model-ci")["steps"] if "upload-artifact" in step.get("uses", "")]
+    kept = [checkout.path / path for path in upload["with"]["path"].split()]
+    assert [path.name for path in kept] == ["demo.json", "report.html"]
+    assert kept[1].read_bytes() == (demos["full"].home / "report.html").read_bytes()
 
 
 def test_a_report_is_left_and_no_process(demos):

@@ -28,6 +28,17 @@ _PARTS = {
     "airflow-dag-processor": ("dag-processor",),
     "airflow-triggerer": ("triggerer",),
 }
+# Every task is a fork of the scheduler's process: what all of them need is imported once, not by each anew.
+_LOCAL_SETTINGS = """\
+import sys
+
+__all__ = ()
+
+if sys.argv[1:2] == ["scheduler"]:
+    import airflow_provider_ifp.adapters.mlflow_registry
+    import airflow_provider_ifp.loop.train
+    import airflow_provider_ifp.loop.validate
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +116,8 @@ def start_airflow(
     Raises:
         ServiceError: a part does not start.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config").mkdir(parents=True, exist_ok=True)
+    (folder / "config" / "airflow_local_settings.py").write_text(_LOCAL_SETTINGS, encoding="utf-8")
     address = AirflowAddress(f"http://127.0.0.1:{port or free_port()}", USER, secrets.token_urlsafe(12))
     passwords = folder / "passwords.json"
     passwords.touch(mode=0o600)

@@ -26,6 +26,8 @@ from airflow_provider_ifp.core.errors import (
 from airflow_provider_ifp.demo.services import free_port
 from airflow_provider_ifp.loop.move import promote
 
+pytestmark = pytest.mark.usefixtures("warm_python")
+
 DAYS = "[2024-01-07T00:00Z, 2024-01-27T00:00Z)"
 SPAN = "the data spans 2024-01-01T00:00Z to 2024-02-29T23:48Z; choose another window or add the missing data"
 COLUMNS = "Columns are: ts, request_id, x, z, region, y"

@@ -16,6 +16,8 @@ from airflow_provider_ifp.loop.monitor import Monitor
 from airflow_provider_ifp.loop.prepare import prepare
 from airflow_provider_ifp.loop.reference import ANSWERS, PROFILE, profile_answers, write_profile
 
+pytestmark = pytest.mark.usefixtures("warm_python")
+
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 

@@ -19,6 +19,8 @@ from airflow_provider_ifp.core.windows import Window, training_windows
 from airflow_provider_ifp.loop.prepare import prepare
 from airflow_provider_ifp.training.provenance import window_facts
 
+pytestmark = pytest.mark.usefixtures("warm_python")
+
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 FIRST = "first deployment: no production version to compare with; the absolute gate alone decides"
 

@@ -25,6 +25,8 @@ from airflow_provider_ifp.loop.reference import (
     write_profile,
 )
 
+pytestmark = pytest.mark.usefixtures("warm_python")
+
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
 COLUMNS = Columns(["ts", "x", "region"], ["x", "region"], ["region"])

@@ -89,7 +89,7 @@ def shared(module_loop):
 
 
 @pytest.fixture
-def project(loop):
+def project(loop, warm_python):
     return Project(loop)
 
 

@@ -11,6 +11,8 @@ from airflow_provider_ifp.core.errors import DatasetError, PolicyError
 from airflow_provider_ifp.core.policy import Policy
 from airflow_provider_ifp.loop.recorded import read_rows, to_window
 
+pytestmark = pytest.mark.usefixtures("warm_python")
+
 QUERY = "select * from sales where region <> 'nowhere'"
 
 

@@ -17,6 +17,8 @@ from airflow_provider_ifp.loop.prepare import prepare
 from airflow_provider_ifp.loop.train import BECAUSE, reason_to_stop
 from airflow_provider_ifp.training.loading import fetch, open_model
 
+pytestmark = pytest.mark.usefixtures("warm_python")
+
 HOLDOUT = datetime(2024, 1, 27, tzinfo=UTC)
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
