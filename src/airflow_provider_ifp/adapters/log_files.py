@@ -1,6 +1,7 @@
 """Where the files of the prediction log lie, and which of them a window touches.
 
-One listing for the days and one for each day; no file is opened.
+One listing for the days and one for each day; no file is opened, but for the footer of a compacted file that
+has company, since it tells which files do not count (adapters/compacted.py).
 """
 
 import re
@@ -10,8 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from pyarrow import fs
 
+from airflow_provider_ifp.adapters.compacted import superseded_paths
 from airflow_provider_ifp.adapters.storage import first_line, resolve_uri
-from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
+from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError, PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 
 STAGES = ("production", "shadow", "replay")
@@ -58,6 +60,7 @@ def locate(root: str, model: str, stage: str) -> tuple[fs.FileSystem, str]:
 
     Raises:
         PredictionLogError: No name of a model or of a stage, or no such file system.
+        DatasetUnreachableError: The store does not answer.
     """
     if stage not in STAGES:
         raise PredictionLogError(f"prediction log: stage {stage!r}: expected one of {', '.join(STAGES)}")
@@ -91,6 +94,8 @@ def has_labels(root: str, model: str) -> bool:
 def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFile]:
     """List the files of the hours that the window touches, in the order of hours and names.
 
+    Files whose rows are in a compacted file, which is there too, are left out.
+
     Raises:
         PredictionLogError: No log of this model, or a store that cannot be listed.
     """
@@ -104,7 +109,8 @@ def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFil
         hour = datetime.combine(day, time(int(found[1])), UTC)
         if hour <= last and (window.start is None or hour + _AN_HOUR > window.start):
             files.append(LogFile(info.path, hour, info.size, info.mtime_ns or 0))
-    return sorted(files, key=lambda file: file.path)
+    merged = superseded_paths(filesystem, [file.path for file in files])
+    return sorted((file for file in files if file.path not in merged), key=lambda file: file.path)
 
 
 def list_label_files(root: str, model: str, window: Window) -> list[str]:
@@ -122,6 +128,8 @@ def _locate_model(root: str, model: str) -> tuple[fs.FileSystem, str]:
         raise PredictionLogError(f"prediction log: model {model!r}: expected letters, digits, _ and - only")
     try:
         filesystem, path = resolve_uri(root)
+    except DatasetUnreachableError as error:
+        raise DatasetUnreachableError(f"prediction log: {error}") from None
     except DatasetError as error:
         raise PredictionLogError(f"prediction log: {error}") from None
     return filesystem, f"{path}/model={model}"

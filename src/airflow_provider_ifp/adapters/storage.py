@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from airflow_provider_ifp.core.errors import DatasetError
+from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError
 
 # Characters that stand in an address as they are; others, such as blanks, have to be escaped.
 _OF_URIS = "%:/?#[]@!$&'()*+,;=~"
@@ -27,8 +27,9 @@ def resolve_uri(uri: str) -> tuple[fs.FileSystem, str]:
         The file system, and the path on it.
 
     Raises:
-        DatasetError: No file system is known for the URI, it does not answer, or it holds a password, which
-            would stand in every record and message that names the dataset.
+        DatasetError: No file system is known for the URI, or it holds a password, which would stand in every
+            record and message that names the dataset.
+        DatasetUnreachableError: The store does not answer.
     """
     if "://" not in uri:
         return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
@@ -44,7 +45,9 @@ def resolve_uri(uri: str) -> tuple[fs.FileSystem, str]:
     except pa.ArrowInvalid as error:
         return _resolve_with_fsspec(uri, str(error).splitlines()[0])
     except OSError as error:
-        raise DatasetError(f"{uri}: the store does not answer: {str(error).splitlines()[0]}") from None
+        raise DatasetUnreachableError(
+            f"{uri}: the store does not answer: {str(error).splitlines()[0]}"
+        ) from None
     return filesystem, path.rstrip("/")
 
 
