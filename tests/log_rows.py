@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-TIME = datetime(2026, 11, 26, 5, 30, tzinfo=UTC)
+TIME = datetime(2013, 6, 2, 5, 30, tzinfo=UTC)
 SCHEMA = pa.schema(
     [
         ("request_id", pa.string()),

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from airflow_provider_ifp.adapters.storage import first_line
-from airflow_provider_ifp.core.compaction import stand_ins, superseded
+from airflow_provider_ifp.core.compaction import superseded
 from airflow_provider_ifp.core.errors import PredictionLogError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def superseded_paths(filesystem: fs.FileSystem, paths: Iterable[str]) -> set[str
     for folder, names in folders.items():
         if len(names) > 1 and any(name.startswith(PREFIX) for name in names):
             there, sources = read_sources(filesystem, folder, names)
-            found |= {f"{folder}/{name}" for name in superseded(names, sources) | (names - there)}
+            found |= {f"{folder}/{name}" for name in superseded(there, sources) | (names - there)}
     return found
 
 
@@ -88,4 +88,6 @@ def is_logged(filesystem: fs.FileSystem, folder: str, name: str) -> bool:
     """
     infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
     names = {info.base_name for info in infos}
-    return name in names or name in stand_ins(read_sources(filesystem, folder, names)[1])
+    return name in names or any(
+        name in sources for sources in read_sources(filesystem, folder, names)[1].values()
+    )

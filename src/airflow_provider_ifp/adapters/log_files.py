@@ -113,6 +113,46 @@ def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFil
     return sorted((file for file in files if file.path not in merged), key=lambda file: file.path)
 
 
+def list_stages(root: str, model: str | None = None) -> tuple[fs.FileSystem, list[str]]:
+    """List the folders of stages under a root: of all models, or of one.
+
+    Raises:
+        PredictionLogError: There is no log, no log of that model, or a store that cannot be listed.
+        DatasetUnreachableError: The store does not answer.
+    """
+    try:
+        filesystem, path = resolve_uri(root)
+        models = [f"{path}/model={model}"] if model else _subfolders(filesystem, path, "model=")
+        found = [
+            folder
+            for one in models
+            for folder in _subfolders(filesystem, one, "stage=")
+            if folder.rpartition("=")[2] in STAGES
+        ]
+    except DatasetUnreachableError:
+        raise
+    except (DatasetError, OSError) as error:
+        raise PredictionLogError(f"prediction log: {root} cannot be listed: {first_line(error)}") from None
+    if not found:
+        where = f"model={model}/stage=" if model else "model=*/stage="
+        raise PredictionLogError(f"prediction log: {root} has no folder {where}...; name the log's root")
+    return filesystem, sorted(found)
+
+
+def list_days(filesystem: fs.FileSystem, folder: str) -> dict[date, str]:
+    """Find the day folders of a stage, or of labels.
+
+    Raises:
+        OSError: It cannot be listed.
+    """
+    days = {}
+    for path in _subfolders(filesystem, folder, "date="):
+        day = re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", path.rpartition("/")[2])
+        if day is not None:
+            days[date.fromisoformat(day[1])] = path
+    return days
+
+
 def list_label_files(root: str, model: str, window: Window) -> list[str]:
     """List the files of labels of the requests of the days that the window touches, sorted.
 
@@ -121,6 +161,12 @@ def list_label_files(root: str, model: str, window: Window) -> list[str]:
     """
     filesystem, folder = locate_labels(root, model)
     return sorted(info.path for _, info in _list_days_within(filesystem, folder, root, model, window))
+
+
+def is_whole(info: fs.FileInfo) -> bool:
+    """Whether this is a file that counts, and not one that is being written."""
+    is_shown = info.type == fs.FileType.File and not info.base_name.startswith((".", "_"))
+    return bool(is_shown and info.path.endswith(".parquet"))
 
 
 def _locate_model(root: str, model: str) -> tuple[fs.FileSystem, str]:
@@ -144,8 +190,7 @@ def _list_days_within(
         if day > last or (window.start is not None and day < window.start.date()):
             continue
         for info in filesystem.get_file_info(fs.FileSelector(place, recursive=True, allow_not_found=True)):
-            is_whole = info.type == fs.FileType.File and not info.base_name.startswith((".", "_"))
-            if is_whole and info.path.endswith(".parquet"):
+            if is_whole(info):
                 yield day, info
 
 
@@ -158,12 +203,14 @@ def _list_days(filesystem: fs.FileSystem, folder: str, root: str, model: str) ->
                 f"prediction log: {root} has no folder model={model} (looked for {parent}); let serving "
                 "write there, or name the log's root in monitor.predictions (else [ifp] predictions)"
             )
-        infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        return list_days(filesystem, folder)
     except OSError as error:
         raise PredictionLogError(f"prediction log: {parent} cannot be listed: {first_line(error)}") from None
-    days = {}
-    for info in infos:
-        day = re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", info.base_name)
-        if day is not None and info.type == fs.FileType.Directory:
-            days[date.fromisoformat(day[1])] = info.path
-    return days
+
+
+def _subfolders(filesystem: fs.FileSystem, folder: str, prefix: str) -> list[str]:
+    return [
+        info.path
+        for info in filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        if info.type == fs.FileType.Directory and info.base_name.startswith(prefix)
+    ]

@@ -83,7 +83,7 @@ def test_closing_writes_all_that_was_offered_in_the_contracts_columns(start, roo
     assert writer.counters() == {"seen": 100, "logged": 100, "dropped": 0}
     assert list(spool.iterdir()) == []
     [file] = parquet_files(root)
-    assert file.parent == root / "model=fares/stage=production/date=2026-11-26/hour=05"
+    assert file.parent == root / "model=fares/stage=production/date=2013-06-02/hour=05"
     [known] = write_predictions(str(tmp_path / "other"), "fares", "production", pa.table(rows(range(100))))
     assert pq.ParquetFile(file).read() == pq.ParquetFile(known).read()
     assert not writer.offer(rows([1]))
@@ -98,7 +98,7 @@ def test_rows_go_to_the_hours_of_their_requests(start, root):
     places = [
         str(path.parent.relative_to(root / "model=fares/stage=production")) for path in parquet_files(root)
     ]
-    assert places == ["date=2026-11-24/hour=23", "date=2026-11-26/hour=04", "date=2026-11-26/hour=05"]
+    assert places == ["date=2013-05-31/hour=23", "date=2013-06-02/hour=04", "date=2013-06-02/hour=05"]
 
 
 def test_versions_that_differ_in_features_are_logged_side_by_side(start, root):
