@@ -1,6 +1,6 @@
 """What logging costs a server: rows a CPU-second, by the size of the batches that it offers.
 
-    python benchmarks/log_writer.py [--rows 300000] [--features 25]
+    python benchmarks/log_writer.py [--rows 100000] [--features 25]
 
 CPU seconds are user and system of all threads, from the first offer until the last row is in Parquet on the
 local disk: queue, spools, Parquet, fsync. The batches are made before. `offer` is the time that one call
@@ -112,7 +112,7 @@ def measure(folder: Path, rows: int, size: int, features: int) -> str:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=300_000)
+    parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--features", type=int, default=25)
     options = parser.parse_args()
     print(f"{options.rows:,} rows of {options.features} numbers")

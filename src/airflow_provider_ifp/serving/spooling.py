@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.prediction_rows import conform_rows
 from airflow_provider_ifp.adapters.storage import first_line
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_END_OF_TIME: Final = 253_402_300_800_000_000
+"""The year 10000, in microseconds since 1970."""
 _MOST_SCHEMAS: Final = 8
 """Spools open at once; versions that differ in features take turns for the length of a swap."""
 
@@ -126,9 +129,16 @@ class Spooler:
 
 
 def _plain(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """Bring rows to the log's columns, with texts for dictionaries, whose words would change by the batch."""
+    """Bring rows to the log's columns, with texts for dictionaries, whose words would change by the batch.
+
+    Raises:
+        PredictionLogError: They are no rows of the log, or of a time for which it has no folder.
+    """
     # In one piece from the start: each further step would cost a microsecond a piece and column.
     rows = conform_rows(pa.Table.from_batches(batches).combine_chunks())
+    times = pc.min_max(rows["ts"].cast(pa.int64()))
+    if rows.num_rows and not (times["min"].as_py() >= 0 and times["max"].as_py() < _END_OF_TIME):
+        raise PredictionLogError("prediction log: ts: expected a time from 1970 to 9999")
     features = [
         field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
         for field in rows.schema.field("features").type
