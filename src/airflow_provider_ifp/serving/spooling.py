@@ -64,8 +64,11 @@ class Spooler:
         """How many rows the disk did not take yet."""
         return sum(batch.num_rows for batch in self._held)
 
-    def add(self, batches: Sequence[pa.RecordBatch]) -> None:
-        """Take rows over, as one batch for each schema; rows that are not the log's count as dropped."""
+    def add(self, batches: list[pa.RecordBatch]) -> None:
+        """Take rows over, as one batch for each schema; rows that are not the log's count as dropped.
+
+        The list is empty afterwards.
+        """
         groups: list[tuple[pa.Schema, list[pa.RecordBatch]]] = []
         for batch in batches:
             same = next((group for schema, group in groups if schema.equals(batch.schema)), None)
@@ -73,11 +76,15 @@ class Spooler:
                 groups.append((batch.schema, [batch]))
             else:
                 same.append(batch)
+        batches.clear()
         for _, group in groups:
             try:
                 self._held += _plain(group)
             except (PredictionLogError, pa.ArrowException):
                 self._held += self._good_ones(group)
+            while group:
+                # To free thousands at once would keep Python's lock from those who answer for 20 ms.
+                group.pop()
 
     def write(self) -> None:
         """Append what is held.
