@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from airflow_provider_ifp.core.errors import ModelError, PolicyError
-from airflow_provider_ifp.core.intervals import FEWEST_ROWS, RESAMPLES, paired_interval
+from airflow_provider_ifp.core.intervals import FEWEST_ROWS, paired_interval, resamples_of
 from airflow_provider_ifp.core.metrics import Answers, answers_problem, compute, direction
 
 if TYPE_CHECKING:
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.metric_names import Direction
 
 OwnFunction = Callable[["NDArray[Any]", "NDArray[Any]", Any], float]
-# A user's function is called twice a resample: of many rows there are fewer resamples, but never fewer than
-# a 95% interval needs.
-_MOST_RESAMPLED_ROWS: Final = 100_000_000
-_FEWEST_RESAMPLES: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,9 +163,8 @@ class Measures:
         if len(rows) < FEWEST_ROWS:
             return None
         sign = 1.0 if metric.better == "higher" else -1.0
-        times = min(RESAMPLES, max(_FEWEST_RESAMPLES, _MOST_RESAMPLED_ROWS // len(rows)))
-        drawn = np.empty(times)
-        for place in range(times):
+        drawn = np.empty(resamples_of(len(rows)))
+        for place in range(len(drawn)):
             some = rows.take(self.rng.integers(len(rows), size=len(rows)))
             one, other = (
                 _call(metric, some.label, answers.prediction, some.frame)
