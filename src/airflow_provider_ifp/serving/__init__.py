@@ -1,0 +1,1 @@
+"""The serving process, and what it logs; never Airflow."""
