@@ -16,7 +16,6 @@ from airflow_provider_ifp.adapters.policy_files import load_policy
 from airflow_provider_ifp.core.errors import (
     DatasetError,
     EntrypointError,
-    ModelError,
     PolicyError,
     PredictionLogError,
     PromotionRefusedError,
@@ -204,17 +203,17 @@ def test_a_model_that_answers_nan_fails_its_gate_in_dry_run_too_and_that_is_reco
 @pytest.mark.parametrize(
     ("predict", "told"),
     [
-        (one_too_few, "the model answered an array of shape (599,) for 600 rows: expected (600,)"),
+        (one_too_few, "a batch of 1 rows: ModelError: the model answered an array of shape (0,) for 1 rows"),
         (refuses, "ValueError: there is no region west"),
     ],
 )
-def test_a_model_that_cannot_answer_the_holdout_is_named_and_no_verdict_is_recorded(loop, predict, told):
+def test_a_model_that_cannot_answer_fails_its_gate_and_that_is_recorded(loop, predict, told):
     version = loop.register(predict)
-    with pytest.raises(ModelError) as caught:
-        loop.validate(version)
-    assert str(caught.value).startswith("scoring with version-1 failed (exit code 1): ")
-    assert told in str(caught.value)
-    require_unjudged(loop, version)
+    verdict = loop.validate(version)
+    assert (verdict.verdict, verdict.promotes) == ("fail", False)
+    assert verdict.reason.startswith("the candidate cannot serve: ")
+    assert told in verdict.reason
+    assert [(event.action, event.verdict) for event in loop.ledger.events] == [("judge", "fail")]
 
 
 def test_a_holdout_that_is_gone_is_told_and_no_verdict_is_recorded(loop):
