@@ -28,11 +28,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.compose import make_column_transformer
 
 from airflow_provider_ifp.core.proportions import interval
 from airflow_provider_ifp.core.shadow_statistic import Disagreement, measure_disagreement
@@ -123,7 +123,7 @@ def draw_from_year(year: Part, window: int) -> Callable[[np.random.Generator], t
 
 
 def draw_law(rng: np.random.Generator) -> tuple[Part, Part, Part]:
-    """y = 60 + a.x + 4 sin(2 x1) x2 + effects of a shop (8) and a town (60) + noise; a and the x move."""
+    """Y = 60 + a.x + 4 sin(2 x1) x2 + effects of a shop (8) and a town (60) + noise; a and the x move."""
     shops, towns = rng.normal(0, 4, 8), rng.normal(0, 6, 60)
     frequent = rng.dirichlet(np.full(60, 1.0))
     slope = rng.normal(0, 4, 4)
@@ -168,7 +168,10 @@ def fit(part: Part, kind: str, seed: int) -> Callable[[Part], NDArray[np.float64
 
 
 def draw_round(
-    draw: Callable[[np.random.Generator], tuple[Part, Part, Part]], rng: np.random.Generator, seed: int, pairs: int
+    draw: Callable[[np.random.Generator], tuple[Part, Part, Part]],
+    rng: np.random.Generator,
+    seed: int,
+    pairs: int,
 ) -> tuple[Round, Part, Callable[[Part], NDArray[Any]], Callable[[Part], NDArray[Any]]]:
     """Train both versions and let them answer; returns the round and what it takes to change its holdout."""
     old, new, recent = draw(rng)

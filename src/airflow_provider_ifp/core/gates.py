@@ -18,7 +18,7 @@ from airflow_provider_ifp.core.gate_checks import absolute_gate, comparison_gate
 from airflow_provider_ifp.core.intervals import paired_interval
 from airflow_provider_ifp.core.labels import missing_problem
 from airflow_provider_ifp.core.metrics import Answers, answers_problem, compute
-from airflow_provider_ifp.core.verdict import Check, Outcome, Verdict
+from airflow_provider_ifp.core.verdict import Check, Outcome, Verdict, sum_up
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +34,7 @@ REPORTED_LEVEL: Final = 0.95
 FIRST_DEPLOYMENT: Final = (
     "first deployment: no production version to compare with; the absolute gate alone decides"
 )
+NOTHING: Final = "nothing to judge by: validation has no bound (such as min_f1)"
 NOT_COMPARED: Final = "compare_to is none: not compared with production; the absolute gate alone decides"
 
 
@@ -110,7 +111,7 @@ def judge(
                 )
                 # The compared metric is often a bound's too: what is broken is said once.
                 must_hold, checks = tuple(dict.fromkeys((*must_hold, *broken))), (*checks, *compared)
-    outcome, reason = _sum_up((*must_hold, *checks), notes)
+    outcome, reason = sum_up((*must_hold, *checks), notes, NOTHING)
     return Verdict(
         verdict=outcome,
         enforced=mode == "enforce" or bool(must_hold),
@@ -219,18 +220,6 @@ def _compare(
         rows=rows,
     )
     return (), (check,)
-
-
-def _sum_up(checks: Sequence[Check], notes: Sequence[str]) -> tuple[Outcome, str]:
-    """Any failure fails; else anything undecided, or nothing to judge by, is inconclusive."""
-    for outcome in ("fail", "inconclusive"):
-        reasons = dict.fromkeys(check.reason for check in checks if check.verdict == outcome)
-        if reasons:
-            return outcome, "; ".join([*reasons, *notes])
-    if not checks:
-        nothing = "nothing to judge by: validation has no bound (such as min_f1)"
-        return "inconclusive", "; ".join([nothing, *notes])
-    return "pass", "; ".join([*(check.reason for check in checks), *notes])
 
 
 def _not_computed(metric: str, rows: int, verdict: Outcome, reason: str, value: float | None = None) -> Check:

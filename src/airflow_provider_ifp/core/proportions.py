@@ -54,7 +54,7 @@ def lower_bound(hits: float, rows: int, level: float = LEVEL) -> float:
 
 
 def rows_for(share: float, level: float = LEVEL) -> int | None:
-    """Return how many rows without a hit it takes to show that a share is at most this; None for a share of 0.
+    """Return how many rows without a hit show that a share is at most this; None for a share of 0.
 
     >>> rows_for(0.001)
     2995

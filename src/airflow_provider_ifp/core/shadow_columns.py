@@ -25,7 +25,8 @@ class Column:
 
     Attributes:
         name: The feature's.
-        names: Of a category: what its values are called (`carrier=HA`, `carrier missing`); None: it is a number.
+        names: Of a category: what its values are called (`carrier=HA`, `carrier missing`); None: it is a
+            number.
         log: Values of the requests, shape (requests,): codes of `names`, or floats (NaN is missing).
         holdout: The same of the holdout's rows.
     """
@@ -46,7 +47,8 @@ def to_columns(log: Mapping[str, NDArray[Any]], holdout: Mapping[str, NDArray[An
     """Bring the features that both have to one form.
 
     Args:
-        log: By name, shape (requests,), at least one: floats (NaN is missing), or objects (text; None is missing).
+        log: By name, shape (requests,), at least one: floats (NaN is missing), or objects (text; None is
+            missing).
         holdout: The same of the holdout's rows.
 
     Raises:
@@ -68,7 +70,9 @@ def number_text(values: Sequence[float]) -> list[str]:
     ['0.25', '2,586']
     """
     return [
-        f"{value:,.0f}" if math.isfinite(value) and value == round(value) and abs(value) >= _COMMAS_FROM else text
+        f"{value:,.0f}"
+        if math.isfinite(value) and value == round(value) and abs(value) >= _COMMAS_FROM
+        else text
         for value, text in zip(values, figures(values), strict=True)
     ]
 
@@ -83,7 +87,7 @@ def _to_column(name: str, log: NDArray[Any], holdout: NDArray[Any]) -> Column:
     if numbers[0]:
         return Column(name, None, log.astype(np.float64), holdout.astype(np.float64))
     values = np.concatenate([log, holdout])
-    missing = np.equal(values, None)
+    missing = np.array([value is None for value in values.tolist()], dtype=np.bool_)
     names, codes = np.unique(np.where(missing, "", values).astype(np.str_), return_inverse=True)
     codes = np.where(missing, len(names), codes)
     texts = (*(f"{name}={value}" for value in names.tolist()), f"{name} missing")

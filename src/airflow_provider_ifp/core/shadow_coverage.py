@@ -1,18 +1,19 @@
 """Which requests the holdout knows, and which regions of the log it hardly has.
 
 A region is looked for in each feature and in each pair of features: a value, a range, a value's range of
-another feature, a box of two. What has fewer rows in the holdout than a quarter of what the log's share
-demands is a region that the holdout hardly knows:
+another feature, a box of two. It is one that the holdout hardly knows when
 
-    holdout rows / all holdout rows < THIN x requests / all requests          (THIN = 1/4)
+    holdout rows / all holdout rows < requests / all requests x 1/4
 
-Values are taken as they are. Ranges and boxes are found by windows that follow the data: around each request
-the k nearest in that feature, or pair of features by rank (largest of both distances); k is the smallest
-number for which chance alone leaves a window so thin once in a million (1,000 requests and 3,000 rows: 28). All
-requests of a thin window belong to the region. A value with few requests counts only where chance is as small.
+Values are taken as they are. Ranges and boxes are found by windows that follow the data: k neighbouring
+requests in one feature, or a square of ranks in two that holds k requests, around every place. A window is
+thin at 1/8; all its requests belong to the region. k is the smallest number for which chance alone leaves a
+window so thin once in a million (1,000 requests and 3,000 rows: 18). A value with few requests counts only
+where chance would leave it so thin once in a thousand.
 
 Why so: bins at fixed quantiles see no gap narrower than a bin (a range of 5% lay in bins of 17% and was seen
-in 2 of 10 worlds), and a request's own neighbourhood alone sees the middle of a gap only.
+in 2 of 10 worlds); a request's own neighbourhood alone sees the middle of a gap only; and windows that are
+thin at 1/4 already reach out of a gap, so that a box of 5% was taken for one of 9%.
 
 Known weakness: a region that is a box of three features or more keeps most of its rows in every pair. Of more
 than twelve features, pairs are looked at among the twelve in which log and holdout differ most.
@@ -26,6 +27,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from scipy import ndimage
 from scipy.special import bdtr, bdtrc
 
 from airflow_provider_ifp.core.shadow_columns import number_text
@@ -39,14 +41,13 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.shadow_columns import Column
 
 THIN: Final = 0.25
+THIN_WINDOW: Final = 0.125
 ONE_IN: Final = 1e-6
 """How often chance alone may leave a window, or the smallest values, too thin."""
 SMALLEST_WINDOW: Final = 10
 PAIRED: Final = 12
-MOST_CENTRES: Final = 2_000
-"""Of boxes: of a longer log every so many-th request is the centre of a window; all are counted in it."""
-_AWAY: Final = -10.0
-"""Where missing numbers lie, among ranks from 0 to 1: near each other, far from all others."""
+GRID: Final = 64
+"""Ranks of a number in a box: a 64th of the requests each."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,11 +85,11 @@ def window_size(requests: int, rows: int) -> int | None:
     """Return how many requests make a window; None where the holdout is too small for any.
 
     >>> window_size(1_000, 3_000), window_size(5_000, 3_000), window_size(100, 50)
-    (28, 66, None)
+    (18, 40, None)
     """
     share = requests / (requests + rows)
     for size in range(SMALLEST_WINDOW, requests // 4):
-        most = math.ceil(size * rows / requests * THIN) - 1
+        most = math.ceil(size * rows / requests * THIN_WINDOW) - 1
         # So few rows before the window is full: of size + most draws, at least `size` are requests.
         if bdtrc(size - 1, size + most, share) <= ONE_IN:
             return size
@@ -129,7 +130,9 @@ def _of_two(one: Column, other: Column) -> Iterator[Region]:
         seen, of_log = np.unique(codes[0], return_inverse=True)
         place = np.minimum(np.searchsorted(seen, codes[1]), len(seen) - 1)
         of_holdout = np.where(seen[place] == codes[1], place, len(seen))
-        names = [f"{one.names[code // len(other.names)]}, {other.names[code % len(other.names)]}" for code in seen]
+        names = [
+            f"{one.names[code // len(other.names)]}, {other.names[code % len(other.names)]}" for code in seen
+        ]
         yield from _values(one, of_log, of_holdout, (*names, ""), at_first_sight=False, features=2)
     else:
         number, category = (one, other) if one.names is None else (other, one)
@@ -161,9 +164,13 @@ def _ranges(column: Column, groups: tuple[Any, Any], names: Sequence[str]) -> It
         return
     ranks, holdout_ranks = column.ranks()
     span = int(max(ranks.max(), holdout_ranks.max(initial=0))) + 1
-    keys = groups[0] * span + ranks
-    order = np.argsort(keys, kind="stable")
-    keys, holdout_keys = keys[order], np.sort(groups[1] * span + holdout_ranks)
+    # Missing values are no neighbours of the largest: they make groups of their own, the odd ones.
+    of_log, of_holdout = (
+        (2 * codes + np.isnan(values)) * span
+        for codes, values in zip(groups, (column.log, column.holdout), strict=True)
+    )
+    order = np.argsort(of_log + ranks, kind="stable")
+    keys, holdout_keys = (of_log + ranks)[order], np.sort(of_holdout + holdout_ranks)
     group = keys // span
     first, last = np.searchsorted(group, group), np.searchsorted(group, group, "right")
     at = np.clip(np.arange(n) - size // 2, first, np.maximum(last - size, first))
@@ -171,18 +178,22 @@ def _ranges(column: Column, groups: tuple[Any, Any], names: Sequence[str]) -> It
     # Equal values fall together: a window may hold more than `size` requests.
     start, end = np.searchsorted(keys, low), np.searchsorted(keys, high, "right")
     known = np.searchsorted(holdout_keys, high, "right") - np.searchsorted(holdout_keys, low)
-    thin = (end - start >= size) & (known * n < THIN * (end - start) * h)
+    thin = (end - start >= size) & (known * n < THIN_WINDOW * (end - start) * h)
     if not thin.any():
         return
     steps = np.bincount(start[thin], minlength=n + 1) - np.bincount(end[thin], minlength=n + 1)
     inside = np.append(steps.cumsum()[:n] > 0, False)
     # A region ends where its group does.
     ends = np.flatnonzero(inside[:n] & (~inside[1:] | (np.append(group[1:], -1) != group)))
-    starts = np.flatnonzero(inside[:n] & (~np.append(False, inside[: n - 1]) | (np.append(-1, group[:-1]) != group)))
+    starts = np.flatnonzero(
+        inside[:n] & (~np.append(False, inside[: n - 1]) | (np.append(-1, group[:-1]) != group))
+    )
     for one, other in zip(starts.tolist(), (ends + 1).tolist(), strict=True):
         members = np.sort(order[one:other])
-        rows = np.searchsorted(holdout_keys, keys[other - 1], "right") - np.searchsorted(holdout_keys, keys[one])
-        name = names[int(group[one])]
+        rows = np.searchsorted(holdout_keys, keys[other - 1], "right") - np.searchsorted(
+            holdout_keys, keys[one]
+        )
+        name = names[int(group[one]) // 2]
         yield Region(
             f"{_range_name(column, members)}{', ' if name else ''}{name}",
             members,
@@ -193,64 +204,76 @@ def _ranges(column: Column, groups: tuple[Any, Any], names: Sequence[str]) -> It
 
 
 def _boxes(one: Column, other: Column) -> Iterator[Region]:
-    """Boxes of two numbers: windows of the nearest requests by rank."""
-    from scipy.spatial import cKDTree
-
+    """Boxes of two numbers, on a grid of ranks; requests that lack either are left to the features alone."""
     n, h = len(one.log), len(one.holdout)
     size = window_size(n, h)
     if size is None:
         return
     places = [_places(column) for column in (one, other)]
-    log, holdout = (np.stack([place[part] for place in places], axis=1) for part in (0, 1))
-    # Balanced trees take long over values that are shared by many rows.
-    tree, holdout_tree = cKDTree(log, balanced_tree=False), cKDTree(holdout, balanced_tree=False)
-    centres = np.arange(0, n, math.ceil(n / MOST_CENTRES))
-    reach = tree.query(log[centres], k=[size], p=np.inf)[0][:, 0] * (1 + 1e-9)
-    requests, rows = (
-        one_tree.query_ball_point(log[centres], reach, p=np.inf, return_length=True)
-        for one_tree in (tree, holdout_tree)
-    )
-    thin = np.flatnonzero(rows * n < THIN * requests * h)
-    if not len(thin):
-        return
-    around = tree.query_ball_point(log[centres[thin]], reach[thin], p=np.inf)
-    for members in _join(centres[thin].tolist(), around):
-        ends = log[members].min(axis=0), log[members].max(axis=0)
-        inside = np.flatnonzero(((log >= ends[0]) & (log <= ends[1])).all(axis=1))
-        in_box = ((holdout >= ends[0]) & (holdout <= ends[1])).all(axis=1)
-        yield Region(
-            f"{_range_name(one, members)}, {_range_name(other, members)}",
-            members,
-            int(np.count_nonzero(in_box)),
-            len(inside) * h / n,
-            2,
+    log, holdout = (np.stack([place[part] for place in places]) for part in (0, 1))
+    there = np.flatnonzero((log >= 0).all(axis=0))
+    requests, rows = (_count_cells(part[:, (part >= 0).all(axis=0)]) for part in (log, holdout))
+    regions, found = ndimage.label(_thin_cells(requests, rows, size, THIN_WINDOW * h / n))
+    for label in range(1, found + 1):
+        region = regions == label
+        members = there[region[tuple(log[:, there])]]
+        if len(members):
+            name = f"{_range_name(one, members)}, {_range_name(other, members)}"
+            yield Region(name, members, int(rows[region].sum()), len(members) * h / n, 2)
+
+
+def _thin_cells(
+    requests: NDArray[np.int64], rows: NDArray[np.int64], size: int, least: float
+) -> NDArray[np.bool_]:
+    """Mark the cells that lie in a thin window.
+
+    Args:
+        requests: Of each cell, shape (GRID, GRID).
+        rows: Of the holdout.
+        size: A window grows around its cell until it has so many requests.
+        least: Rows of the holdout for each request below which a window is thin.
+    """
+    sums = [np.pad(counts, ((1, 0), (1, 0))).cumsum(axis=0).cumsum(axis=1) for counts in (requests, rows)]
+    at = np.arange(GRID)
+    open_cells = np.ones((GRID, GRID), dtype=np.bool_)
+    edges = np.zeros((GRID + 1, GRID + 1), dtype=np.int64)
+    for reach in range(GRID):
+        low, high = np.maximum(at - reach, 0), np.minimum(at + reach, GRID - 1) + 1
+        inside, known = (
+            total[np.ix_(high, high)]
+            - total[np.ix_(low, high)]
+            - total[np.ix_(high, low)]
+            + total[np.ix_(low, low)]
+            for total in sums
         )
+        full = open_cells & (inside >= size)
+        across, down = np.nonzero(full & (known < least * inside))
+        for ends, sign in (
+            ((low[across], low[down]), 1),
+            ((high[across], high[down]), 1),
+            ((low[across], high[down]), -1),
+            ((high[across], low[down]), -1),
+        ):
+            np.add.at(edges, ends, sign)
+        open_cells &= ~full
+        if not open_cells.any():
+            break
+    return np.asarray(edges.cumsum(axis=0).cumsum(axis=1)[:GRID, :GRID] > 0)
 
 
-def _join(seeds: Sequence[int], around: Sequence[Sequence[int]]) -> list[NDArray[np.intp]]:
-    """Join the windows whose centres lie in each other's windows; the members of each group, ascending."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    place = {seed: number for number, seed in enumerate(seeds)}
-    links = [(number, place[one]) for number, found in enumerate(around) for one in found if one in place]
-    row, column = np.array(links).T
-    graph = coo_array((np.ones(len(row)), (row, column)), shape=(len(seeds), len(seeds)))
-    count, labels = connected_components(graph, directed=False)
-    return [
-        np.unique(np.concatenate([np.asarray(around[number]) for number in np.flatnonzero(labels == label)]))
-        for label in range(count)
-    ]
+def _count_cells(places: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Count rows by cell, shape (GRID, GRID)."""
+    return np.bincount(places[0] * GRID + places[1], minlength=GRID * GRID).reshape(GRID, GRID)
 
 
-def _places(column: Column) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Where values lie among the log's, 0 to 1; equal ones in one place."""
+def _places(column: Column) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Where values lie among the log's: 0 to GRID - 1, equal ones in one place; -1 for missing ones."""
     present = np.sort(column.log[~np.isnan(column.log)])
     found = []
     for values in (column.log, column.holdout):
         below, up_to = np.searchsorted(present, values), np.searchsorted(present, values, "right")
-        place = (below + up_to) / 2 / max(len(present), 1)
-        found.append(np.where(np.isnan(values), _AWAY, place))
+        place = ((below + up_to) * GRID // (2 * max(len(present), 1))).clip(0, GRID - 1)
+        found.append(np.where(np.isnan(values), -1, place))
     return found[0], found[1]
 
 

@@ -97,7 +97,7 @@ class Differences:
     def _worst(self, shares: list[NDArray[Any]], bounds: list[NDArray[Any]]) -> Excess:
         """Sum up one cell: the largest of each direction, or all transitions; and name what weighs most."""
         beyond = [np.maximum(share - bound, 0) for share, bound in zip(shares, bounds, strict=True)]
-        total = sum(float((one.max(initial=0) if self.cumulative else one.sum())) for one in beyond)
+        total = sum(float(one.max(initial=0) if self.cumulative else one.sum()) for one in beyond)
         side = int(np.argmax([one.max(initial=0) for one in beyond]))
         if not len(beyond[side]):
             return Excess(0.0, 0.0, 0.0, "")
@@ -127,15 +127,26 @@ def compare_answers(
     Raises:
         ModelError: One version answers with numbers, the other with text, or in another shape.
     """
-    kinds = ["text" if one.dtype.kind in "OUST" else "numbers" for one in (candidate[0], production[0])]
-    if kinds[0] != kinds[1] or candidate[0].shape != production[0].shape:
-        raise ModelError(
-            f"the candidate answers with {kinds[0]} of shape {candidate[0].shape}, production with {kinds[1]} of "
-            f"shape {production[0].shape}; a candidate must answer as production does"
-        )
-    if kinds[0] == "text":
+    for one, other in zip(candidate, production, strict=True):
+        if problem := kinds_problem(one, other):
+            raise ModelError(problem)
+    if _kind(candidate[0]) == "text":
         return _of_labels(candidate, production)
     return _of_numbers(candidate, production, tolerance)
+
+
+def kinds_problem(candidate: NDArray[Any], production: NDArray[Any]) -> str | None:
+    """Say how answers to the same rows cannot be compared; None where they can."""
+    if _kind(candidate) == _kind(production) and candidate.shape == production.shape:
+        return None
+    return (
+        f"the candidate answers with {_kind(candidate)} of shape {candidate.shape}, production with "
+        f"{_kind(production)} of shape {production.shape}; a candidate must answer as production does"
+    )
+
+
+def _kind(answers: NDArray[Any]) -> str:
+    return "text" if answers.dtype.kind in "OUST" else "numbers"
 
 
 def _of_numbers(
@@ -148,7 +159,9 @@ def _of_numbers(
     )
     distances = np.array(STEPS) * tolerance
     kinds = tuple(
-        tuple(f"lie more than {figure(distance + tolerance, 3)} sd {side} production" for distance in distances)
+        tuple(
+            f"lie more than {figure(distance + tolerance, 3)} sd {side} production" for distance in distances
+        )
         for side in ("above", "below")
     )
     levels = [

@@ -3,21 +3,21 @@
 A candidate that was retrained because production drifted must disagree with it: good ones differed on 37 to
 66% of requests. The gates have judged the differences on the holdout with labels; so what counts here is
 
-    K1   requests that the holdout hardly knows (`core/shadow_views.py`) and that differ
+    K1   requests that the holdout hardly knows (`core/shadow_coverage.py`) and that differ
     K2   of the others, how many differ beyond what the holdout's rows of the same cell do
          (`core/shadow_differences.py`), summed over the cells of one feature, for the feature with the most
     S    U95(K1 + K2, requests), the one-sided Clopper-Pearson bound of their share
 
-S is held against `max_disagreement`. Besides, a slice of one feature that the holdout hardly knows raises an
-alarm when at least `slice_alarm` of its requests differ beyond anything in the whole holdout. A slice too
-small to be a cell (under 20 requests) raises it only when chance explains neither that the holdout lacks it
-(binomial, 1%) nor the share (lower bound in the share's place).
+S is held against `max_disagreement`. Besides, a region that the holdout hardly knows raises an alarm when at
+least `slice_alarm` of its requests differ beyond anything in the whole holdout; of fewer than 20 requests the
+lower bound of that share counts.
 
-Known weaknesses: wild regions of 2% or less that are no slice of one feature; wrong answers that look like
-the holdout's differences, or agree with production; damage that log and holdout share; a log of another
-period than the holdout. K1 counts harmless differences on unseen slices too: no label has judged them.
+Known weaknesses: wild regions of 2% or less that no pair of features tells; wrong answers that look like the
+holdout's differences, or agree with production; damage that log and holdout share; a log of another period
+than the holdout. K1 counts harmless differences on unseen regions too: no label has judged them.
 
-Source: chosen by trial among some twenty forms (docs/shadow.md), measured by benchmarks/shadow.py.
+Source: a form chosen by trial among some twenty, with regions in the place of its bins; benchmarks/shadow.py
+measures how often it is right.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.proportions import lower_bound, upper_bound
-from airflow_provider_ifp.core.shadow_columns import to_columns
+from airflow_provider_ifp.core.shadow_columns import Column, to_columns
 from airflow_provider_ifp.core.shadow_coverage import Region, find_regions
-from airflow_provider_ifp.core.shadow_differences import Differences, compare_answers
+from airflow_provider_ifp.core.shadow_differences import Differences, Excess, compare_answers
 from airflow_provider_ifp.core.shadow_views import FEWEST, View, cut
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Columns = Mapping[str, NDArray[Any]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
@@ -74,7 +76,8 @@ class Disagreement:
         excess: K2.
         upper: S.
         cells: Cells that add to K1 or K2, the largest first.
-        alarms: Slices that raise the alarm, the largest first.
+        alarms: Regions that raise the alarm, the largest first.
+        slices: The values of the named slices, shown.
     """
 
     requests: int
@@ -86,6 +89,7 @@ class Disagreement:
     upper: float
     cells: tuple[Cell, ...]
     alarms: tuple[Cell, ...]
+    slices: tuple[Cell, ...] = ()
 
 
 def measure_disagreement(
@@ -95,6 +99,7 @@ def measure_disagreement(
     *,
     tolerance: float = 0.1,
     slice_alarm: float = 0.5,
+    slices: Sequence[str] = (),
 ) -> Disagreement:
     """Measure the disagreement of two versions on logged requests, beside that on the holdout.
 
@@ -105,9 +110,11 @@ def measure_disagreement(
         production: Production's, of the same shapes.
         tolerance: In standard deviations of production's predictions on the log.
         slice_alarm: Share of a region's requests that raises the alarm.
+        slices: Features of whose values (or bins) it is shown how many requests differ.
 
     Raises:
         DatasetError: No feature to look by, or of different kinds.
+        PolicyError: A slice is no feature.
         ModelError: The versions answer in different shapes or kinds.
     """
     differences = compare_answers(candidate, production, tolerance)
@@ -130,7 +137,45 @@ def measure_disagreement(
         upper=upper_bound(min(unjudged + excess, requests), requests),
         cells=_largest_first([*_told_regions(regions, differences.differs), *known]),
         alarms=_largest_first(_alarms(regions, differences, slice_alarm)),
+        slices=tuple(
+            cell
+            for name in slices
+            for cell in _slices(_column_of(name, columns), differences.differs, uncovered)
+        ),
     )
+
+
+def _column_of(name: str, columns: Sequence[Column]) -> Column:
+    for column in columns:
+        if column.name == name:
+            return column
+    known = ", ".join(column.name for column in columns)
+    raise PolicyError(f"shadow.slices: {name!r} is no feature of log and holdout; they have {known}")
+
+
+def _slices(column: Column, differs: NDArray[np.bool_], uncovered: NDArray[np.bool_]) -> list[Cell]:
+    """Each value of a feature, with how many of its requests differ."""
+    view = cut(column)
+    rows, differing, unjudged = (
+        np.bincount(view.log[which], minlength=len(view.cells))
+        for which in (np.ones(len(differs), np.bool_), differs, differs & uncovered)
+    )
+    holdout_rows = np.bincount(view.holdout, minlength=len(view.cells))
+    return [
+        Cell(
+            name=name,
+            requests=int(rows[cell]),
+            holdout_rows=int(holdout_rows[cell]),
+            known=True,
+            counted=float(differing[cell]),
+            reason=(
+                f"{name}: {rows[cell]:,} requests, {percent(differing[cell] / rows[cell])} differ, "
+                f"{percent(unjudged[cell] / rows[cell])} not judged by labels; shown only"
+            ),
+        )
+        for cell, name in enumerate(view.cells)
+        if rows[cell]
+    ]
 
 
 def _known_cells(view: View, differences: Differences, covered: NDArray[np.bool_]) -> list[Cell]:
@@ -159,7 +204,7 @@ def _told_regions(regions: Sequence[Region], differs: NDArray[np.bool_]) -> list
     """The regions that explain K1: each request is told once, by the simplest of the largest regions."""
     left = differs.copy()
     cells = []
-    for region in sorted(regions, key=lambda one: (one.features, -len(one.members), one.name)):
+    for region in _simplest_first(regions):
         new = int(np.count_nonzero(left[region.members]))
         differing = int(np.count_nonzero(differs[region.members]))
         # What others have told for the most part says nothing new.
@@ -170,22 +215,34 @@ def _told_regions(regions: Sequence[Region], differs: NDArray[np.bool_]) -> list
 
 
 def _alarms(regions: Sequence[Region], differences: Differences, alarm: float) -> list[Cell]:
-    """The regions whose requests differ beyond anything on the whole holdout."""
-    everything = np.zeros(len(differences.holdout), dtype=np.intp)
+    """The regions whose requests differ beyond anything on the whole holdout; each request is told once."""
+    told = np.zeros(len(differences.log), dtype=np.bool_)
     cells = []
-    for region in regions:
+    for region in _simplest_first(regions):
         rows = len(region.members)
-        among = np.zeros(len(differences.log), dtype=np.bool_)
-        among[region.members] = True
-        [found] = differences.excesses(np.zeros(len(among), np.intp), everything, 1, among)
+        found = _against_all(region, differences)
         share = found.share if rows >= FEWEST else lower_bound(found.share * rows, rows)
-        if share > 0 and share >= alarm:
-            told = (
-                f"{percent(found.log_share)} {found.what}, at most {percent(found.holdout_share)} anywhere on "
-                "the holdout"
+        new = not told[region.members].sum() * 2 > rows
+        if new and share > 0 and share >= alarm:
+            told[region.members] = True
+            how = (
+                f"{percent(found.log_share)} {found.what}, at most {percent(found.holdout_share)} anywhere "
+                "on the holdout"
             )
-            cells.append(_region_cell(region, rows * found.share, told))
+            cells.append(_region_cell(region, rows * found.share, how))
     return cells
+
+
+def _against_all(region: Region, differences: Differences) -> Excess:
+    """What a region's requests differ by, beyond what the whole holdout does."""
+    among = np.zeros(len(differences.log), dtype=np.bool_)
+    among[region.members] = True
+    everything = np.zeros(len(differences.holdout), dtype=np.intp)
+    return differences.excesses(np.zeros(len(among), np.intp), everything, 1, among)[0]
+
+
+def _simplest_first(regions: Sequence[Region]) -> list[Region]:
+    return sorted(regions, key=lambda one: (one.features, -len(one.members), one.name))
 
 
 def _region_cell(region: Region, counted: float, told: str) -> Cell:
@@ -209,7 +266,8 @@ def percent(share: float) -> str:
     >>> percent(0.31), percent(0.0042), percent(0.0)
     ('31%', '0.42%', '0%')
     """
-    return f"{share:.0%}" if share >= 0.01 or not share else f"{100 * share:.2g}%"  # noqa: PLR2004 - a percent
+    a_percent = 0.01
+    return f"{share:.0%}" if share >= a_percent or not share else f"{100 * share:.2g}%"
 
 
 def _total(cells: Sequence[Cell]) -> float:

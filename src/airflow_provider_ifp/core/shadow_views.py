@@ -1,12 +1,13 @@
 """Each feature by itself, cut into cells: where requests are compared with the holdout's rows like them.
 
-    numbers in 6 bins at the log's quantiles, the outer ones open; categories by value; missing values apart
-    small cells merge into one: fewer than 20 rows of the log, or fewer than 20 expected of the holdout
+numbers in 6 bins at the log's quantiles, the outer ones open; categories by value; missing values apart
+small cells merge into one: fewer than 20 rows of the log, or fewer than 20 expected of the holdout
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -47,7 +48,7 @@ def cut(column: Column) -> View:
     texts = number_text(edges.tolist())
     cells = [
         *([f"{column.name} up to {texts[0]}"] if texts else [f"{column.name} present"]),
-        *(f"{column.name} over {low} to {high}" for low, high in zip(texts, texts[1:], strict=False)),
+        *(f"{column.name} over {low} to {high}" for low, high in pairwise(texts)),
         *([f"{column.name} over {texts[-1]}"] if texts else []),
         f"{column.name} missing",
     ]
