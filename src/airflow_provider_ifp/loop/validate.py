@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
-from airflow_provider_ifp.adapters.ledger import read_ledger, record
+from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.adapters.sources import open_source
-from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.gates import judge
 from airflow_provider_ifp.core.metrics import Answers
-from airflow_provider_ifp.core.moves import plan_judgement
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
 from airflow_provider_ifp.loop.reference import ANSWERS, profile_answers, write_profile
-from airflow_provider_ifp.report.verdict_page import verdict_page
+from airflow_provider_ifp.loop.verdicts import record_verdict
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.scorer import score
 
@@ -35,9 +31,6 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.moves import Attempt
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.verdict import Verdict
-
-REPORT: Final = "ifp/report.html"
-"""The page of a version's newest verdict, in its training run."""
 
 
 def validate(
@@ -123,28 +116,6 @@ def score_versions(
             fetch(registry, version, folder)
         answered = score(folders, table.select(features), Path(scratch))
     return {number: to_answers(entry) for number, entry in zip(distinct, answered, strict=True)}
-
-
-def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict, attempt: Attempt) -> None:
-    """Write the verdict to the candidate's run, then its event to the ledger."""
-    record_json = verdict.to_json()
-    registry.put_file(candidate.run_id, "ifp/validation.json", json.dumps(record_json, indent=1).encode())
-    registry.put_file(candidate.run_id, REPORT, verdict_page(record_json).encode())
-    digest = digest_json(record_json)
-    # A retry finds its own event again; another verdict of a task that somebody cleared is another event.
-    attempt = replace(attempt, nonce=digest_json([attempt.nonce, digest]))
-    record(
-        registry,
-        candidate.model,
-        lambda ledger: plan_judgement(
-            ledger,
-            attempt,
-            version=candidate.version,
-            verdict=verdict.verdict,
-            promotes=verdict.promotes,
-            verdict_digest=digest,
-        ),
-    )
 
 
 def to_answers(table: pa.Table) -> Answers:

@@ -62,7 +62,8 @@ class ValidationGateOperator(BaseOperator):
         Raises:
             AirflowFailException: the gate says no, or the candidate cannot be judged at all.
         """
-        from airflow_provider_ifp.loop.validate import REPORT, validate
+        from airflow_provider_ifp.loop.validate import validate
+        from airflow_provider_ifp.loop.verdicts import PAGES
 
         registry = ModelRegistryHook(self.registry_conn_id).get_conn()
         version, now = str(self.version), run_time(context, self.as_of)
@@ -73,7 +74,9 @@ class ValidationGateOperator(BaseOperator):
             )
         except (PolicyError, ModelError, DigestMismatchError) as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-        self.report = registry.file_address(registry.version(policy.model, version).run_id, REPORT)
+        self.report = registry.file_address(
+            registry.version(policy.model, version).run_id, PAGES["validation"]
+        )
         record = verdict.to_json()
         self.log.info("%s version %s: %s: %s", verdict.model, version, verdict.verdict, verdict.reason)
         if verdict.promotes:
