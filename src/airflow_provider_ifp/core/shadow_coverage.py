@@ -9,7 +9,7 @@ Values are taken as they are. Ranges and boxes are found by windows that follow 
 requests in one feature, or a square of ranks in two that holds k requests, around every place. A window is
 thin at 1/8; all its requests belong to the region. k is the smallest number for which chance alone leaves a
 window so thin once in a million (1,000 requests and 3,000 rows: 18). A value with few requests counts only
-where chance would leave it so thin once in a thousand.
+where chance would leave it so thin once in 200.
 
 Why so: bins at fixed quantiles see no gap narrower than a bin (a range of 5% lay in bins of 17% and was seen
 in 2 of 10 worlds); a request's own neighbourhood alone sees the middle of a gap only; and windows that are
@@ -42,8 +42,9 @@ if TYPE_CHECKING:
 
 THIN: Final = 0.25
 THIN_WINDOW: Final = 0.125
-ONE_IN: Final = 1e-6
-"""How often chance alone may leave a window, or the smallest values, too thin."""
+WINDOW_BY_CHANCE: Final = 1e-6
+VALUE_BY_CHANCE: Final = 0.005
+"""How often chance alone may leave a window, or a value with few requests, so thin."""
 SMALLEST_WINDOW: Final = 10
 PAIRED: Final = 12
 GRID: Final = 64
@@ -91,7 +92,7 @@ def window_size(requests: int, rows: int) -> int | None:
     for size in range(SMALLEST_WINDOW, requests // 4):
         most = math.ceil(size * rows / requests * THIN_WINDOW) - 1
         # So few rows before the window is full: of size + most draws, at least `size` are requests.
-        if bdtrc(size - 1, size + most, share) <= ONE_IN:
+        if bdtrc(size - 1, size + most, share) <= WINDOW_BY_CHANCE:
             return size
     return None
 
@@ -111,7 +112,7 @@ def is_thin(requests: int, holdout_rows: int, column: Column, *, at_first_sight:
         return False
     if at_first_sight and requests >= FEWEST and expected >= FEWEST:
         return True
-    return bool(bdtr(holdout_rows, requests + holdout_rows, h / (n + h)) <= ONE_IN**0.5)
+    return bool(bdtr(holdout_rows, requests + holdout_rows, h / (n + h)) <= VALUE_BY_CHANCE)
 
 
 def _of_one(column: Column) -> Iterator[Region]:

@@ -10,7 +10,7 @@ A candidate that was retrained because production drifted must disagree with it:
 
 S is held against `max_disagreement`. Besides, a region that the holdout hardly knows raises an alarm when at
 least `slice_alarm` of its requests differ beyond anything in the whole holdout; of fewer than 20 requests the
-lower bound of that share counts.
+90% lower bound of that share counts.
 
 Known weaknesses: wild regions of 2% or less that no pair of features tells; wrong answers that look like the
 holdout's differences, or agree with production; damage that log and holdout share; a log of another period
@@ -23,7 +23,7 @@ measures how often it is right.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Columns = Mapping[str, NDArray[Any]]
+
+FEW_LEVEL: Final = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +223,7 @@ def _alarms(regions: Sequence[Region], differences: Differences, alarm: float) -
     for region in _simplest_first(regions):
         rows = len(region.members)
         found = _against_all(region, differences)
-        share = found.share if rows >= FEWEST else lower_bound(found.share * rows, rows)
+        share = found.share if rows >= FEWEST else lower_bound(found.share * rows, rows, FEW_LEVEL)
         new = not told[region.members].sum() * 2 > rows
         if new and share > 0 and share >= alarm:
             told[region.members] = True

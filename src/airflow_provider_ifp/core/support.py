@@ -80,10 +80,6 @@ def _unsupported_gates(policy: Policy) -> Iterator[str]:
         yield "validation.slices: are not checked yet"
     if validation.metrics:
         yield "validation.metrics: own metrics are not built yet"
-    if validation.promote_on_pass == "shadow":  # noqa: S105 - a stage
-        yield "validation.promote_on_pass: shadow is not built yet; staging and production are"
-    if policy.shadow.mode != "off":
-        yield f"shadow.mode: {policy.shadow.mode} is not built yet; off is"
     if policy.promotion.approval != "none":
         yield f"promotion.approval: {policy.promotion.approval} is not built yet; none is"
     if policy.notify:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from airflow_provider_ifp.core.shadow import Evidence, Identity, judge_shadow
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.check import log_root
 from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
-from airflow_provider_ifp.loop.mirrored import compare_mirrored
+from airflow_provider_ifp.loop.mirrored import Traffic, compare_mirrored, count_mirrored
 from airflow_provider_ifp.loop.replay import replay_requests
 from airflow_provider_ifp.loop.shadow_log import Log
 from airflow_provider_ifp.loop.verdicts import record_verdict
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.moves import Attempt
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.core.windows import Window
 
 
 def shadow(
@@ -97,8 +99,7 @@ def judge_against(
             f"{policy.model}: shadow.mode is off; set it to replay or live to judge by requests"
         )
     candidate = registry.version(policy.model, version)
-    data = policy.data
-    period = training_windows(now, data.train_window, data.holdout_window, data.label_delay).holdout
+    period = _period(policy, now)
     dataset = open_source(policy, connect)
     columns = labelled_columns(policy, dataset)
     holdout = read_labelled(policy, dataset, period, columns)
@@ -130,3 +131,32 @@ def judge_against(
         ),
         rng=np.random.default_rng(policy.train.seed if policy.train else 0),
     )
+
+
+def look_at_traffic(
+    registry: Registry, policy: Policy, version: str, *, now: datetime, predictions: str | None = None
+) -> tuple[Traffic, bool]:
+    """How much was mirrored to a candidate, and whether the gate can decide; without production it can.
+
+    Args:
+        registry: Where the ledger is.
+        policy: As of `shadow`.
+        version: The candidate.
+        now: The time of the run; pairs from the holdout's beginning on count.
+        predictions: As of `shadow`.
+
+    Raises:
+        PredictionLogError: no log of this model, or one that cannot be read.
+        RegistryError: the registry does not answer.
+    """
+    production = read_ledger(registry, policy.model).production
+    if production is None:
+        return Traffic(0, timedelta(0)), True
+    log = Log(log_root(policy, predictions), policy.model, ())
+    traffic = count_mirrored(log, (version, production), _period(policy, now))
+    return traffic, traffic.is_enough(policy.shadow)
+
+
+def _period(policy: Policy, now: datetime) -> Window:
+    data = policy.data
+    return training_windows(now, data.train_window, data.holdout_window, data.label_delay).holdout
