@@ -176,7 +176,7 @@ def test_a_gate_that_says_no_fails_its_task_at_once_and_nothing_is_promoted(loop
     verdict = loop.api.result("strict-training-dag", run.id, "validate")
     assert verdict["verdict"] == "fail"
     assert verdict["reason"].startswith("rmse 0.")
-    assert report_of(loop, run, "validate", "strict-training-dag").endswith("/artifacts/ifp/report.html")
+    assert report_of(loop, run, "validate", "strict-training-dag").endswith("/artifacts/ifp/validation.html")
     ledger = read_ledger(loop.registry, "strict")
     assert [(event.action, event.verdict) for event in ledger.events] == [("judge", "fail")]
     assert ledger.stages == {}

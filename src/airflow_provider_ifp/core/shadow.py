@@ -146,7 +146,7 @@ def judge_shadow(
 
 def _broken(evidence: Evidence) -> tuple[Check, ...]:
     """What no mode lets pass: the candidate answers nothing, or something of another kind."""
-    if evidence.asked and not len(evidence.log):
+    if evidence.asked and evidence.errors == evidence.asked:
         return (_broken_check(f"none of {evidence.asked:,} requests got an answer", evidence.asked),)
     for side, where in ((evidence.log, "requests"), (evidence.holdout, "rows of the holdout")):
         problem = kinds_problem(side.candidate, side.production)

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from airflow_provider_ifp.adapters.prediction_log import write_predictions
-from airflow_provider_ifp.core.shadow import Evidence
+from airflow_provider_ifp.core.shadow import Evidence, Side
 from airflow_provider_ifp.core.shadow_checks import Latency
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.shadow_log import (
@@ -89,15 +89,17 @@ def replay_requests(
     """
     candidate, production = versions
     requests = _choose(log, period, now, columns, rules)
-    judged, logged = requests.judged, pa.concat_tables([requests.judged, requests.newer])
+    judged = requests.judged
+    if judged.num_rows < rules.min_pairs or duration_of(judged) < rules.min_duration:
+        return _too_few(requests)
+    logged = pa.concat_tables([judged, requests.newer])
     rows, count = holdout.num_rows, judged.num_rows
-    timed = rows + np.linspace(0, max(count - 1, 0), min(TIMED, count)).astype(np.int64)
+    timed = rows + np.linspace(0, count - 1, min(TIMED, count)).astype(np.int64)
     table = align(logged, holdout, columns.features)
     scored = _score(registry, versions, table, timed.tolist())
     pairs = Pairs(table, columns, *(one.answers["prediction"] for one in scored), *map(_there, scored))
     of_log, of_newer = pairs.part(rows, count), pairs.part(rows + count, requests.newer.num_rows)
-    if logged.num_rows:
-        _write(log, logged, candidate.version, scored[0].answers.slice(rows))
+    _write(log, logged, candidate.version, scored[0].answers.slice(rows))
     return Evidence(
         log=of_log.side(),
         holdout=pairs.part(0, rows).side(),
@@ -132,6 +134,13 @@ def _choose(log: Log, period: Window, now: datetime, columns: Columns, rules: Sh
         )
         return _Requests(thin_out(found, most), found.slice(0, 0), note)
     return _Requests(thin_out(of_period, most), thin_out(after, most), "")
+
+
+def _too_few(requests: _Requests) -> Evidence:
+    """Nothing is scored where nothing can be decided."""
+    none = Side({}, np.empty(0), np.empty(0))
+    count = requests.judged.num_rows
+    return Evidence(none, none, count, 0, duration_of(requests.judged), note=requests.note)
 
 
 def _score(

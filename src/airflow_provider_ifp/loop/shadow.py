@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.shadow import Evidence, Identity, judge_shadow
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.check import log_root
-from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
+from airflow_provider_ifp.loop.labelled import Columns, labelled_columns, read_labelled
 from airflow_provider_ifp.loop.mirrored import Traffic, compare_mirrored, count_mirrored
+from airflow_provider_ifp.loop.recorded import read_provenance, read_rows, require_enough, to_window
 from airflow_provider_ifp.loop.replay import replay_requests
 from airflow_provider_ifp.loop.shadow_log import Log
 from airflow_provider_ifp.loop.verdicts import record_verdict
@@ -23,10 +25,13 @@ from airflow_provider_ifp.loop.verdicts import record_verdict
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from airflow_provider_ifp.adapters.registry import Registry
+    import pyarrow as pa
+
+    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.moves import Attempt
     from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy_sections import ShadowSection
     from airflow_provider_ifp.core.verdict import Verdict
     from airflow_provider_ifp.core.windows import Window
 
@@ -60,77 +65,118 @@ def shadow(
         DatasetError: the holdout or the log is missing, or lacks a column.
         DigestMismatchError: stored files of either version are not those that were registered.
         ModelError: a version does not load, or answers in another shape.
-    """
-    candidate = registry.version(policy.model, version)
-    production = read_ledger(registry, policy.model).production
-    verdict = judge_against(
-        registry, policy, version, production, now=now, predictions=predictions, connect=connect
-    )
-    record_verdict(registry, candidate, verdict, attempt)
-    return verdict
-
-
-def judge_against(
-    registry: Registry,
-    policy: Policy,
-    version: str,
-    production: str | None,
-    *,
-    now: datetime,
-    predictions: str | None = None,
-    connect: Connect | None = None,
-) -> Verdict:
-    """Judge a candidate against a version by production's requests; nothing is recorded in the registry.
-
-    Args:
-        registry: Where the versions are.
-        policy: As of `shadow`.
-        version: The candidate.
-        production: The version that it is compared with; None: there is none.
-        now: As of `shadow`.
-        predictions: As of `shadow`.
-        connect: As of `shadow`.
-
-    Raises:
-        IfpError: as `shadow`.
+        PolicyError: the policy's shadow is off, or names a slice that is no feature.
     """
     if policy.shadow.mode == "off":
         raise PolicyError(
             f"{policy.model}: shadow.mode is off; set it to replay or live to judge by requests"
         )
     candidate = registry.version(policy.model, version)
-    period = _period(policy, now)
+    production = read_ledger(registry, policy.model).production
     dataset = open_source(policy, connect)
-    columns = labelled_columns(policy, dataset)
-    holdout = read_labelled(policy, dataset, period, columns)
+    columns, period = labelled_columns(policy, dataset), _period(policy, now)
+    verdict = judge_against(
+        registry,
+        candidate,
+        registry.version(policy.model, production) if production is not None else None,
+        Log(log_root(policy, predictions), policy.model, tuple(columns.features)) if production else None,
+        holdout=Holdout(read_labelled(policy, dataset, period, columns), columns, period),
+        terms=Terms(policy.shadow, policy.validation.mode, policy.digest(), now),
+    )
+    record_verdict(registry, candidate, verdict, attempt)
+    return verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Holdout:
+    """What the gates have judged with labels: the rows, their columns, and the window that they are of."""
+
+    rows: pa.Table
+    columns: Columns
+    period: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By what a candidate is judged.
+
+    Attributes:
+        rules: The limits.
+        mode: Whether they stop anything.
+        policy_digest: Where they stand.
+        now: The time of the run, UTC.
+    """
+
+    rules: ShadowSection
+    mode: Literal["enforce", "dry_run"]
+    policy_digest: str
+    now: datetime
+
+
+def judge_against(
+    registry: Registry,
+    candidate: ModelVersion,
+    production: ModelVersion | None,
+    log: Log | None,
+    *,
+    holdout: Holdout,
+    terms: Terms,
+) -> Verdict:
+    """Judge a candidate against a version by production's requests; nothing is recorded in the registry.
+
+    Args:
+        registry: Where the versions are.
+        candidate: Who is judged.
+        production: What it is compared with; None: there is none.
+        log: Where the requests are; None where there is no production.
+        holdout: What the gates have judged.
+        terms: By what.
+
+    Raises:
+        IfpError: as `shadow`.
+    """
     evidence: Evidence | None = None
-    if production is not None:
-        log = Log(log_root(policy, predictions), policy.model, tuple(columns.features))
-        gather = compare_mirrored if policy.shadow.mode == "live" else replay_requests
+    if production is not None and log is not None:
+        gather = compare_mirrored if terms.rules.mode == "live" else replay_requests
         evidence = gather(
             registry,
-            (candidate, registry.version(policy.model, production)),
+            (candidate, production),
             log,
-            holdout=holdout,
-            period=period,
-            now=now,
-            columns=columns,
-            rules=policy.shadow,
+            holdout=holdout.rows,
+            period=holdout.period,
+            now=terms.now,
+            columns=holdout.columns,
+            rules=terms.rules,
         )
     return judge_shadow(
         evidence,
-        policy.shadow,
-        mode=policy.validation.mode,
+        terms.rules,
+        mode=terms.mode,
         identity=Identity(
-            model=policy.model,
-            version=version,
+            model=candidate.model,
+            version=candidate.version,
             content_digest=candidate.content_digest,
-            compared_to=production,
-            holdout_digest=fingerprint_table(holdout).digest,
-            policy_digest=policy.digest(),
+            compared_to=production.version if production is not None else None,
+            holdout_digest=fingerprint_table(holdout.rows).digest,
+            policy_digest=terms.policy_digest,
         ),
-        rng=np.random.default_rng(policy.train.seed if policy.train else 0),
+        rng=np.random.default_rng(0),
     )
+
+
+def recorded_holdout(registry: Registry, version: ModelVersion) -> Holdout:
+    """The holdout of a version's training, read again from where its record says that it is.
+
+    Raises:
+        ReproductionError: nothing is on record, or too little.
+        DigestMismatchError: the record is not the one that was registered.
+        DatasetError: the rows are gone.
+    """
+    facts = read_provenance(registry, version)
+    require_enough(facts)
+    data, period = facts["data"][0], to_window(facts["holdout"]["window"])
+    columns = Columns(list(data["columns"]), list(data["features"]), list(data["categorical"]))
+    return Holdout(read_rows(data, period), columns, period)
 
 
 def look_at_traffic(
