@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     Columns = Mapping[str, NDArray[Any]]
 
 FIDELITY: Final = 0.999
+TOLD: Final = 2
+"""Cells, and slices, that a verdict's reason names; the checks name more."""
 NO_PRODUCTION: Final = (
     "no production version yet: nobody is answered, so there is nothing to shadow; the validation gate "
     "decides"
@@ -125,8 +127,7 @@ def judge_shadow(
     else:
         must_hold = _broken(evidence)
         checks = () if must_hold else _undecidable(evidence, rules) or _judged(evidence, rules, rng)
-        # Of a pass the reason names what was held against a limit.
-        deciding = tuple(check for check in checks if check.verdict != "pass" or check.bound is not None)
+        deciding = _deciding(checks)
     notes = (evidence.note,) if evidence is not None and evidence.note else ()
     outcome, reason = sum_up((*must_hold, *deciding), notes)
     return Verdict(
@@ -142,6 +143,18 @@ def judge_shadow(
         policy_digest=identity.policy_digest,
         checks=(*must_hold, *checks),
     )
+
+
+def _deciding(checks: tuple[Check, ...]) -> tuple[Check, ...]:
+    """What the reason is made of: what was held against a limit; of cells and slices the worst ones."""
+    chosen: list[Check] = []
+    alarming = {check.slice for check in checks if check.name == "slice_alarm"}
+    for check in checks:
+        alike = sum(one.name == check.name for one in chosen)
+        told_by_alarm = check.name == "cell" and check.slice in alarming
+        if (check.verdict != "pass" or check.bound is not None) and alike < TOLD and not told_by_alarm:
+            chosen.append(check)
+    return tuple(chosen)
 
 
 def _broken(evidence: Evidence) -> tuple[Check, ...]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.policy_sections import ShadowSection
     from airflow_provider_ifp.core.shadow_statistic import Cell, Disagreement
 
+WORTH_NAMING: Final = 0.05
+"""Of the disagreement, that a cell must make to be named."""
 NAMED: Final = 5
 """Cells, and slices that raise the alarm, that are named with their numbers."""
 
@@ -49,10 +51,16 @@ def disagreement_checks(found: Disagreement, rules: ShadowSection) -> list[Check
             rows,
             f"of the others {found.excess:,.0f} differ beyond what the holdout's rows like them do",
         ),
-        *_cell_checks("cell", found.cells[:NAMED], "fail" if check.verdict == "fail" else "pass", of=rows),
+        *_cell_checks("cell", _worst(found), "fail" if check.verdict == "fail" else "pass", of=rows),
         *_cell_checks("slice", found.slices, "pass"),
         *_alarm_checks(found, rules.slice_alarm),
     ]
+
+
+def _worst(found: Disagreement) -> tuple[Cell, ...]:
+    """The cells that make up the disagreement; what chance adds here and there is not worth a name."""
+    least = WORTH_NAMING * (found.unjudged + found.excess)
+    return tuple(cell for cell in found.cells if cell.counted >= least)[:NAMED]
 
 
 def newer_check(found: Disagreement) -> Check:

@@ -10,6 +10,7 @@ from airflow_provider_ifp.report.interval_chart import Span, draw_spans
 from airflow_provider_ifp.report.markup import Child, Markup, element, render
 from airflow_provider_ifp.report.page import Column, code, draw_table, list_facts, mark_verdict, write_page
 from airflow_provider_ifp.report.records import CheckRecord, VerdictRecord, read_record
+from airflow_provider_ifp.report.shadow_part import draw_shadow
 from airflow_provider_ifp.report.wording import number, numbers
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def verdict_page(verdict: Mapping[str, Any]) -> str:
     """The page of one verdict.
 
     Args:
-        verdict: JSON of contract section 6, as it stands in `ifp/validation.json`.
+        verdict: JSON of contract section 6, as it stands in `ifp/validation.json` and `ifp/shadow.json`.
 
     Returns:
         A whole HTML document that needs no network.
@@ -38,9 +39,10 @@ def verdict_page(verdict: Mapping[str, Any]) -> str:
         body=[
             element("p", f"{record.gate} gate · {_against(record)}", class_="facts"),
             _waiver(record),
+            *(draw_shadow(record.checks) if record.gate == "shadow" else ()),
             element("h2", "Checks"),
             draw_checks(record.checks),
-            *draw_intervals(record.checks),
+            *(draw_intervals(record.checks) if record.gate != "shadow" else ()),
             element("h2", "What was judged"),
             list_identities(record),
         ],

@@ -18,8 +18,11 @@ HOLDOUT = Window(NOW - timedelta(days=5), NOW)
 
 
 @pytest.fixture
-def served(loop, server_registry, model):
-    """Version 1 is in production, and answered the holdout's rows."""
+def served(loop, server_registry, model, mlflow_uri, monkeypatch):
+    """Version 1 is in production, and answered the holdout's rows; Airflow's connection is there."""
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_IFP_DEFAULT", json.dumps({"conn_type": "ifp_registry", "host": mlflow_uri})
+    )
     loop.registry, loop.model = server_registry, model
     version = loop.train()["version"]
     loop.put(version)
@@ -37,7 +40,7 @@ def write_policy(loop, model, **shadow):
 
 @pytest.mark.airflow
 def test_the_command_prints_the_verdict_alone_and_the_operator_pushes_it_before_it_fails(
-    served, mlflow_uri, capsys, monkeypatch
+    served, mlflow_uri, capsys
 ):
     from airflow.sdk.exceptions import AirflowFailException
 
@@ -56,9 +59,6 @@ def test_the_command_prints_the_verdict_alone_and_the_operator_pushes_it_before_
     assert printed.out.startswith(f"{served.model} version 1: inconclusive: 600 pairs, 1,000 needed")
     assert served.ledger.events == events
 
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_IFP_DEFAULT", json.dumps({"conn_type": "ifp_registry", "host": mlflow_uri})
-    )
     pushed = {}
     task = SimpleNamespace(
         xcom_push=lambda key, value: pushed.update({key: value}),
@@ -78,9 +78,9 @@ def test_the_command_prints_the_verdict_alone_and_the_operator_pushes_it_before_
     assert served.ledger.events[-1].verdict == "inconclusive"
 
 
-def test_wrong_use_is_told_in_a_line(loop, server_registry, add_version, model, mlflow_uri, capsys):
+def test_wrong_use_is_told_in_a_line(loop, server_registry, add_version, model, capsys):
     add_version(server_registry, model)
-    base = ["replay", model, "--log", str(loop.home / "log"), "--tracking-uri", mlflow_uri]
+    base = ["replay", model, "--log", str(loop.home / "log"), "--tracking-uri", server_registry.uri]
     other = write_policy(loop, "another")
     for words, told in (
         (["--candidate", "1", "--production", "7"], "has no version '7'"),
