@@ -151,6 +151,7 @@ def loop(tmp_path_factory):
         ("daily", "linear.py", 1, '"0 0 * * *"'),
     ):
         text = POLICY.format(model=model, schedule=schedule, home=home, script=script, bound=bound)
+        text += "shadow: {mode: replay}\n" if model == "daily" else ""
         (dags / "policies" / f"{model}.yaml").write_text(text)
     in_files = f"{home}/data"
     in_database = f'{{conn_id: warehouse, query: "{QUERY}"}}'

@@ -219,6 +219,11 @@ def test_a_scheduled_policy_runs_by_itself_once_its_dag_is_unpaused(loop):
     # The time of the run is the end of its interval, the midnight before: the holdout ends there.
     verdict = loop.api.result("daily-training-dag", runs[0]["dag_run_id"], "validate")
     assert verdict["checks"][0]["rows"] == 7 * 200
+    # Its policy has the shadow on; nobody answers yet, so there is nothing to hold the candidate against.
+    shadow = loop.api.result("daily-training-dag", runs[0]["dag_run_id"], "shadow")
+    assert (shadow["gate"], shadow["verdict"], shadow["compared_to"]) == ("shadow", "pass", None)
+    moves = [event.target for event in read_ledger(loop.registry, "daily").events if event.target]
+    assert moves == ["staging", "shadow", "production"]
 
 
 def test_a_wrong_policy_shows_as_import_error_of_its_own_file_and_takes_no_other_dag_away(loop):

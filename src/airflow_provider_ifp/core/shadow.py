@@ -19,6 +19,7 @@ from airflow_provider_ifp.core.shadow_checks import Latency, error_check, latenc
 from airflow_provider_ifp.core.shadow_differences import kinds_problem
 from airflow_provider_ifp.core.shadow_disagreement import disagreement_checks, newer_check
 from airflow_provider_ifp.core.shadow_statistic import Disagreement, measure_disagreement
+from airflow_provider_ifp.core.shadow_windows import window_size
 from airflow_provider_ifp.core.verdict import Check, Verdict, sum_up
 
 if TYPE_CHECKING:
@@ -187,6 +188,13 @@ def _undecidable(evidence: Evidence, rules: ShadowSection) -> tuple[Check, ...]:
         checks.append(
             Check(name="pairs", rows=evidence.asked, verdict="inconclusive", reason="; ".join(short))
         )
+    elif window_size(len(evidence.log), len(evidence.holdout)) is None:
+        reason = (
+            f"the holdout has {len(evidence.holdout):,} rows that both versions answer, too few to vouch for "
+            f"any of {len(evidence.log):,} requests; widen data.holdout_window"
+        )
+        rows = len(evidence.holdout)
+        checks.append(Check(name="holdout", rows=rows, verdict="inconclusive", reason=reason))
     if evidence.fidelity is not None:
         fidelity = _fidelity_check(*evidence.fidelity)
         checks += [fidelity] if fidelity.verdict != "pass" else []

@@ -30,7 +30,7 @@ import numpy as np
 from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.proportions import lower_bound, upper_bound
 from airflow_provider_ifp.core.shadow_columns import Column, to_columns
-from airflow_provider_ifp.core.shadow_coverage import Region, find_regions
+from airflow_provider_ifp.core.shadow_coverage import find_regions
 from airflow_provider_ifp.core.shadow_differences import Differences, Excess, compare_answers
 from airflow_provider_ifp.core.shadow_views import FEWEST, View, cut
 
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from airflow_provider_ifp.core.shadow_windows import Region
 
     Columns = Mapping[str, NDArray[Any]]
 

@@ -131,6 +131,13 @@ def test_what_cannot_be_decided_is_inconclusive_and_promotes_nothing(changes, sa
     assert said in verdict.reason
 
 
+@pytest.mark.parametrize("rows", [0, 15])
+def test_a_holdout_too_small_to_vouch_for_anything_is_inconclusive(rows):
+    verdict = judged(evidence(make_world(rows=rows)))
+    assert verdict.verdict == "inconclusive"
+    assert f"the holdout has {rows} rows that both versions answer, too few to vouch" in verdict.reason
+
+
 def test_too_few_pairs_for_so_small_a_limit_are_inconclusive_and_the_number_needed_is_told():
     rules = RULES.model_copy(update={"min_pairs": 50})
     world = make_world(requests=50)
