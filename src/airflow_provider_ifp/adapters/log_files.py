@@ -107,14 +107,15 @@ def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFil
     return sorted(files, key=lambda file: file.path)
 
 
-def list_label_files(root: str, model: str, window: Window) -> list[str]:
-    """List the files of labels of the requests of the days that the window touches, sorted.
+def list_label_files(root: str, model: str, window: Window) -> list[fs.FileInfo]:
+    """List the files of labels of the requests of the days that the window touches, in the order of paths.
 
     Raises:
         PredictionLogError: No log of this model, or a store that cannot be listed.
     """
     filesystem, folder = locate_labels(root, model)
-    return sorted(info.path for _, info in _list_days_within(filesystem, folder, root, model, window))
+    found = [info for _, info in _list_days_within(filesystem, folder, root, model, window)]
+    return sorted(found, key=lambda info: info.path)
 
 
 def _locate_model(root: str, model: str) -> tuple[fs.FileSystem, str]:

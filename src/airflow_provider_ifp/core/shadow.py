@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from airflow_provider_ifp.core.gates import Subject
     from airflow_provider_ifp.core.policy_sections import ShadowSection
 
     Columns = Mapping[str, NDArray[Any]]
@@ -89,24 +90,12 @@ class Evidence:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """What a verdict is bound to; as `core.verdict.Verdict` has it."""
-
-    model: str
-    version: str
-    content_digest: str
-    compared_to: str | None
-    holdout_digest: str
-    policy_digest: str
-
-
 def judge_shadow(
     evidence: Evidence | None,
     rules: ShadowSection,
     *,
     mode: Literal["enforce", "dry_run"],
-    identity: Identity,
+    subject: Subject,
     rng: np.random.Generator,
 ) -> Verdict:
     """Judge a candidate by what it answers to production's requests.
@@ -115,7 +104,7 @@ def judge_shadow(
         evidence: What was seen; None: there is no production version.
         rules: The policy's section `shadow`.
         mode: `dry_run` lets every limit stop nothing.
-        identity: What the verdict is bound to.
+        subject: Who is judged, on what.
         rng: Draws the blocks of the latency's intervals.
 
     Raises:
@@ -136,12 +125,12 @@ def judge_shadow(
         enforced=mode == "enforce" or bool(must_hold),
         reason=reason,
         gate="shadow",
-        model=identity.model,
-        version=identity.version,
-        content_digest=identity.content_digest,
-        compared_to=identity.compared_to,
-        holdout_digest=identity.holdout_digest,
-        policy_digest=identity.policy_digest,
+        model=subject.model,
+        version=subject.version,
+        content_digest=subject.content_digest,
+        compared_to=subject.compared_to,
+        holdout_digest=subject.holdout_digest,
+        policy_digest=subject.policy_digest,
         checks=(*must_hold, *checks),
     )
 

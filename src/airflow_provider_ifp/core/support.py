@@ -75,11 +75,6 @@ def _unsupported_job(policy: Policy) -> Iterator[str]:
 
 
 def _unsupported_gates(policy: Policy) -> Iterator[str]:
-    validation = policy.validation
-    if validation.slices:
-        yield "validation.slices: are not checked yet"
-    if validation.metrics:
-        yield "validation.metrics: own metrics are not built yet"
     if policy.promotion.approval != "none":
         yield f"promotion.approval: {policy.promotion.approval} is not built yet; none is"
     if policy.notify:

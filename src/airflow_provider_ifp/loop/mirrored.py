@@ -15,6 +15,7 @@ from airflow_provider_ifp.core.shadow import Evidence, Side
 from airflow_provider_ifp.core.shadow_checks import Latency
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.replay import MOST_PAIRS
+from airflow_provider_ifp.loop.scoring import score_versions
 from airflow_provider_ifp.loop.shadow_log import (
     Pairs,
     align,
@@ -25,7 +26,6 @@ from airflow_provider_ifp.loop.shadow_log import (
     read_requests,
     thin_out,
 )
-from airflow_provider_ifp.loop.validate import score_versions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -29,7 +29,8 @@ from airflow_provider_ifp.loop.shadow_log import (
     thin_out,
 )
 from airflow_provider_ifp.training.loading import fetch
-from airflow_provider_ifp.training.scorer import ANSWERED, Replayed, replay
+from airflow_provider_ifp.training.pace import ANSWERED
+from airflow_provider_ifp.training.replay import Replayed, replay
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,8 @@ from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.shadow import Evidence, Identity, judge_shadow
+from airflow_provider_ifp.core.gates import Subject
+from airflow_provider_ifp.core.shadow import Evidence, judge_shadow
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.check import log_root
 from airflow_provider_ifp.loop.labelled import Columns, labelled_columns, read_labelled
@@ -80,7 +81,7 @@ def shadow(
         candidate,
         registry.version(policy.model, production) if production is not None else None,
         Log(log_root(policy, predictions), policy.model, tuple(columns.features)) if production else None,
-        holdout=Holdout(read_labelled(policy, dataset, period, columns), columns, period),
+        holdout=HoldoutRows(read_labelled(policy, dataset, period, columns), columns, period),
         terms=Terms(policy.shadow, policy.validation.mode, policy.digest(), now),
     )
     record_verdict(registry, candidate, verdict, attempt)
@@ -88,7 +89,7 @@ def shadow(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Holdout:
+class HoldoutRows:
     """What the gates have judged with labels: the rows, their columns, and the window that they are of."""
 
     rows: pa.Table
@@ -119,7 +120,7 @@ def judge_against(
     production: ModelVersion | None,
     log: Log | None,
     *,
-    holdout: Holdout,
+    holdout: HoldoutRows,
     terms: Terms,
 ) -> Verdict:
     """Judge a candidate against a version by production's requests; nothing is recorded in the registry.
@@ -152,7 +153,7 @@ def judge_against(
         evidence,
         terms.rules,
         mode=terms.mode,
-        identity=Identity(
+        subject=Subject(
             model=candidate.model,
             version=candidate.version,
             content_digest=candidate.content_digest,
@@ -164,7 +165,7 @@ def judge_against(
     )
 
 
-def recorded_holdout(registry: Registry, version: ModelVersion) -> Holdout:
+def recorded_holdout(registry: Registry, version: ModelVersion) -> HoldoutRows:
     """The holdout of a version's training, read again from where its record says that it is.
 
     Raises:
@@ -176,7 +177,7 @@ def recorded_holdout(registry: Registry, version: ModelVersion) -> Holdout:
     require_enough(facts)
     data, period = facts["data"][0], to_window(facts["holdout"]["window"])
     columns = Columns(list(data["columns"]), list(data["features"]), list(data["categorical"]))
-    return Holdout(read_rows(data, period), columns, period)
+    return HoldoutRows(read_rows(data, period), columns, period)
 
 
 def look_at_traffic(

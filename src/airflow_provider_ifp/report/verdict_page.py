@@ -40,6 +40,7 @@ def verdict_page(verdict: Mapping[str, Any]) -> str:
             element("p", f"{record.gate} gate · {_against(record)}", class_="facts"),
             _waiver(record),
             *(draw_shadow(record.checks) if record.gate == "shadow" else ()),
+            *(element("p", warning, class_="note") for warning in record.warnings),
             element("h2", "Checks"),
             draw_checks(record.checks),
             *(draw_intervals(record.checks) if record.gate != "shadow" else ()),

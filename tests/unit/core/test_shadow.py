@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from tests.unit.core.shadow_worlds import make_world
 
+from airflow_provider_ifp.core.gates import Subject
 from airflow_provider_ifp.core.policy_sections import ShadowSection
-from airflow_provider_ifp.core.shadow import Evidence, Identity, Side, judge_shadow
+from airflow_provider_ifp.core.shadow import Evidence, Side, judge_shadow
 from airflow_provider_ifp.core.shadow_checks import Latency
 from airflow_provider_ifp.core.verdict import Verdict
 
-IDENTITY = Identity(
+SUBJECT = Subject(
     model="demand",
     version="2",
     content_digest="sha256:c",
@@ -39,7 +40,7 @@ def evidence(world=None, **changes):
 
 
 def judged(seen, rules=RULES, mode="enforce"):
-    verdict = judge_shadow(seen, rules, mode=mode, identity=IDENTITY, rng=np.random.default_rng(0))
+    verdict = judge_shadow(seen, rules, mode=mode, subject=SUBJECT, rng=np.random.default_rng(0))
     again = json.loads(json.dumps(verdict.to_json(), allow_nan=False))
     assert Verdict.from_json(again) == verdict
     return verdict

@@ -70,8 +70,6 @@ def test_what_is_built_is_not_refused(keys):
         ({"job": {"type": "airflow_dag", "dag_id": "other"}}, "job.dag_id"),
         ({"job": {"type": "airflow_dag", "run_config": {"a": 1}}}, "job.run_config"),
         ({"train": None, "job": {"type": "airflow_dag"}}, "job.dag_id"),
-        ({"validation": {"slices": ["region"]}}, "validation.slices"),
-        ({"validation": {"metrics": {"profit": "a:b"}}}, "validation.metrics"),
         ({"promotion": {"approval": "human"}}, "promotion.approval"),
         ({"notify": [{"channel": "slack", "target": "#a", "on": ["fired"]}]}, "notify"),
     ],

@@ -8,10 +8,10 @@ import pyarrow.compute as pc
 import pytest
 
 from airflow_provider_ifp.core.bounds import Bound
-from airflow_provider_ifp.core.gates import judge
+from airflow_provider_ifp.core.gates import Subject, judge
 from airflow_provider_ifp.core.metrics import Answers
 from airflow_provider_ifp.core.policy_sections import ShadowSection
-from airflow_provider_ifp.core.shadow import Evidence, Identity, Side, judge_shadow
+from airflow_provider_ifp.core.shadow import Evidence, Side, judge_shadow
 from airflow_provider_ifp.demo.flights import model_rows, read_flights, select_month
 
 NUMBERS, TEXTS = ("sched_hour", "distance", "block"), ("carrier", "origin", "dest", "dow")
@@ -81,7 +81,7 @@ def through_the_shadow(candidate, production, requests, holdout):
         Evidence(log, known, asked=len(log), errors=0, duration=timedelta(days=30)),
         ShadowSection(mode="replay"),
         mode="enforce",
-        identity=Identity(**BOUND, **DIGESTS),
+        subject=Subject(**BOUND, **DIGESTS),
         rng=np.random.default_rng(0),
     )
 
