@@ -6,7 +6,8 @@ another feature, a box of two. It is one that the holdout hardly knows when
     holdout rows / all holdout rows < requests / all requests x 1/4
 
 Values are taken as they are; one with few requests counts only where chance would leave it so thin once in
-200. Ranges and boxes are found by windows (`core/shadow_windows.py`), which are thin at 1/8.
+200 (a pair of values: once in a million). Ranges and boxes are found by windows
+(`core/shadow_windows.py`), which are thin at 1/8.
 
 Known weakness: a region that is a box of three features or more keeps most of its rows in every pair. Of more
 than twelve features, pairs are looked at among the twelve in which log and holdout differ most.
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.shadow_columns import Column
 
 THIN: Final = 0.25
-BY_CHANCE: Final = 0.005
-"""How often chance alone may leave a value with few requests so thin."""
+BY_CHANCE: Final = {1: 0.005, 2: 1e-6}
+"""How often chance alone may leave a value with few requests so thin; of pairs of values there are many."""
 PAIRED: Final = 12
 
 
@@ -48,27 +49,27 @@ def find_regions(columns: Sequence[Column]) -> list[Region]:
     return regions
 
 
-def is_thin(requests: int, holdout_rows: int, column: Column, *, at_first_sight: bool) -> bool:
-    """Say whether the holdout hardly knows a value.
+def is_thin(requests: int, holdout_rows: int, column: Column, features: int) -> bool:
+    """Say whether the holdout hardly knows a value, or a pair of values.
 
     Args:
         requests: That have it.
         holdout_rows: That have it.
         column: All requests and rows.
-        at_first_sight: With rows enough the ratio alone tells; else chance must be ruled out.
+        features: 1, and with rows enough the ratio alone tells; 2: chance must be ruled out.
     """
     n, h = len(column.log), len(column.holdout)
     expected = requests * h / n
     if not requests or holdout_rows >= expected * THIN:
         return False
-    if at_first_sight and requests >= FEWEST and expected >= FEWEST:
+    if features == 1 and requests >= FEWEST and expected >= FEWEST:
         return True
-    return bool(bdtr(holdout_rows, requests + holdout_rows, h / (n + h)) <= BY_CHANCE)
+    return bool(bdtr(holdout_rows, requests + holdout_rows, h / (n + h)) <= BY_CHANCE[features])
 
 
 def _of_one(column: Column) -> Iterator[Region]:
     if column.names is not None:
-        yield from _values(column, column.log, column.holdout, column.names, at_first_sight=True, features=1)
+        yield from _values(column, column.log, column.holdout, column.names, features=1)
     else:
         one_group = (np.zeros(len(column.log), np.intp), np.zeros(len(column.holdout), np.intp))
         yield from find_ranges(column, one_group, ("",))
@@ -85,7 +86,7 @@ def _of_two(one: Column, other: Column) -> Iterator[Region]:
         names = [
             f"{one.names[code // len(other.names)]}, {other.names[code % len(other.names)]}" for code in seen
         ]
-        yield from _values(one, of_log, of_holdout, (*names, ""), at_first_sight=False, features=2)
+        yield from _values(one, of_log, of_holdout, (*names, ""), features=2)
     else:
         number, category = (one, other) if one.names is None else (other, one)
         yield from find_ranges(number, (category.log, category.holdout), tuple(category.names or ()))
@@ -97,13 +98,12 @@ def _values(
     holdout: NDArray[Any],
     names: Sequence[str],
     *,
-    at_first_sight: bool,
     features: int,
 ) -> Iterator[Region]:
     rows, holdout_rows = (np.bincount(codes, minlength=len(names)) for codes in (log, holdout))
     ratio = len(column.holdout) / len(column.log)
     for code in np.flatnonzero((rows > 0) & (holdout_rows < rows * ratio * THIN)).tolist():
-        if is_thin(int(rows[code]), int(holdout_rows[code]), column, at_first_sight=at_first_sight):
+        if is_thin(int(rows[code]), int(holdout_rows[code]), column, features):
             members = np.flatnonzero(log == code)
             yield Region(names[code], members, int(holdout_rows[code]), float(rows[code] * ratio), features)
 
