@@ -26,6 +26,7 @@ from airflow_provider_ifp.core.policy import Policy, require_training_keys
 from airflow_provider_ifp.core.support import unsupported
 from airflow_provider_ifp.hooks.run_facts import setting
 from airflow_provider_ifp.operators.promote import PromoteOperator, RollbackOperator
+from airflow_provider_ifp.operators.shadow import ShadowGateOperator
 from airflow_provider_ifp.operators.train import TrainOperator
 from airflow_provider_ifp.operators.validation import ValidationGateOperator
 from airflow_provider_ifp.sensors.drift import DriftSensor
@@ -91,7 +92,7 @@ def dags_of(policy: Policy, path: Path) -> list[DAG]:
 
 def _training_dag(policy: Policy) -> DAG:
     path = STAGES[: STAGES.index(policy.validation.promote_on_pass) + 1]
-    stages = [stage for stage in path if stage != "shadow"]
+    stages = [stage for stage in path if stage != "shadow" or policy.shadow.mode != "off"]
     params = {
         "force": Param(False, type="boolean", description="Retrain though nothing fired."),
         "reason": _optional("Why, for the ledger."),
@@ -110,6 +111,7 @@ def _training_dag(policy: Policy) -> DAG:
             task_id="validate", policy=policy, version=_pulled("train", "version"), as_of=_AS_OF
         )
         before >> train >> validate
+        gate: ValidationGateOperator | ShadowGateOperator = validate
         before = validate
         for stage in stages:
             move = PromoteOperator(
@@ -117,11 +119,17 @@ def _training_dag(policy: Policy) -> DAG:
                 model=policy.model,
                 version=_pulled("train", "version"),
                 to=stage,
-                verdict=validate.output,
+                verdict=gate.output,
                 stop_at="{{ params.stop_at }}",
             )
             before >> move
             before = move
+            if stage == "shadow":
+                gate = ShadowGateOperator(
+                    task_id="shadow", policy=policy, version=_pulled("train", "version"), as_of=_AS_OF
+                )
+                before >> gate
+                before = gate
     return dag
 
 

@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{package}.operators.train",
                     f"{package}.operators.validation",
                     f"{package}.operators.promote",
+                    f"{package}.operators.shadow",
                     f"{package}.operators.reproduce",
                     f"{package}.operators.profile",
                     f"{package}.operators.log",
@@ -32,7 +33,12 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "sensors": [{"integration-name": integration, "python-modules": [f"{package}.sensors.drift"]}],
-        "triggers": [{"integration-name": integration, "python-modules": [f"{package}.triggers.drift"]}],
+        "triggers": [
+            {
+                "integration-name": integration,
+                "python-modules": [f"{package}.triggers.drift", f"{package}.triggers.shadow"],
+            }
+        ],
         "hooks": [{"integration-name": integration, "python-modules": [f"{package}.hooks.registry"]}],
         "extra-links": [f"{package}.hooks.links.ReportLink"],
         "connection-types": [

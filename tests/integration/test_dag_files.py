@@ -194,6 +194,33 @@ def test_stop_at_offers_the_stages_that_the_policy_allows_and_the_dag_has_a_task
     assert tasks_in_order(dag)[3:] == [f"promote_{stage}" for stage in stages]
 
 
+@pytest.mark.parametrize("mode", ["replay", "live"])
+def test_with_the_shadow_on_its_gate_stands_before_production_and_production_asks_for_its_verdict(
+    tmp_path, mode
+):
+    text = policy_text(shadow={"mode": mode})
+    dag = dags_of(tmp_path / "policies", text)["flight-time-training-dag"]
+    assert tasks_in_order(dag)[2:] == [
+        "validate",
+        "promote_staging",
+        "promote_shadow",
+        "shadow",
+        "promote_production",
+    ]
+    judges = {
+        stage: dag.get_task(f"promote_{stage}").verdict.operator.task_id
+        for stage in ("staging", "shadow", "production")
+    }
+    assert judges == {"staging": "validate", "shadow": "validate", "production": "shadow"}
+    assert dag.params.get_param("stop_at").schema["enum"] == ["staging", "shadow", "production"]
+
+
+def test_a_path_that_ends_in_shadow_ends_with_its_gate(tmp_path):
+    text = policy_text(shadow={"mode": "replay"}, validation={"max_rmse": 14, "promote_on_pass": "shadow"})
+    dag = dags_of(tmp_path / "policies", text)["flight-time-training-dag"]
+    assert tasks_in_order(dag)[3:] == ["promote_staging", "promote_shadow", "shadow"]
+
+
 def test_one_run_at_a_time_and_a_dag_that_is_run_by_hand_waits_for_nobody_to_unpause_it(loop):
     assert {dag.max_active_runs for dag in loop.values()} == {1}
     assert {name: dag.is_paused_upon_creation for name, dag in loop.items()} == {

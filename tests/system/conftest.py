@@ -170,6 +170,7 @@ def loop(tmp_path_factory):
         text = POLICY.format(
             model=model, schedule=schedule, home=home, script=script, bound=bound, source=source
         )
+        text += "shadow: {mode: replay}\n" if model == "daily" else ""
         (dags / "policies" / f"{model}.yaml").write_text(text)
     with sqlite3.connect(home / "warehouse.db") as database:
         database.execute("create table days (ts timestamp, x double, y double)")

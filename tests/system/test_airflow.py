@@ -155,7 +155,7 @@ def test_drift_fires_and_a_build_like_production_s_own_is_reused_and_ends_the_ru
     fired = loop.run(LINE, as_of=loop.api._get(f"dags/{LINE}/dagRuns/{first.id}")["run_after"])
     drift = loop.api.result(LINE, fired.id, "drift")
     assert drift["fired"]
-    assert "; x drifted: PSI " in drift["reasons"][0]
+    assert ": x drifted: PSI " in drift["reasons"][0]
     assert loop.api.result(LINE, fired.id, "train")["reused"] is True
     assert fired.tasks == {"drift": "success", **dict.fromkeys(TASKS[1:], "skipped")}
     assert "version 1, which is in production already" in loop.api.log(LINE, fired.id, "train")
@@ -176,7 +176,7 @@ def test_a_gate_that_says_no_fails_its_task_at_once_and_nothing_is_promoted(loop
     verdict = loop.api.result("strict-training-dag", run.id, "validate")
     assert verdict["verdict"] == "fail"
     assert verdict["reason"].startswith("rmse 0.")
-    assert report_of(loop, run, "validate", "strict-training-dag").endswith("/artifacts/ifp/report.html")
+    assert report_of(loop, run, "validate", "strict-training-dag").endswith("/artifacts/ifp/validation.html")
     ledger = read_ledger(loop.registry, "strict")
     assert [(event.action, event.verdict) for event in ledger.events] == [("judge", "fail")]
     assert ledger.stages == {}
@@ -211,6 +211,11 @@ def test_a_scheduled_policy_runs_by_itself_once_its_dag_is_unpaused(loop, others
     # The time of the run is the end of its interval, the midnight before: the holdout ends there.
     verdict = loop.api.result("daily-training-dag", others["daily"], "validate")
     assert verdict["checks"][0]["rows"] == 7 * 200
+    # Its policy has the shadow on; nobody answers yet, so there is nothing to hold the candidate against.
+    shadow = loop.api.result("daily-training-dag", others["daily"], "shadow")
+    assert (shadow["gate"], shadow["verdict"], shadow["compared_to"]) == ("shadow", "pass", None)
+    moves = [event.target for event in read_ledger(loop.registry, "daily").events if event.target]
+    assert moves == ["staging", "shadow", "production"]
 
 
 def test_a_wrong_policy_shows_as_import_error_of_its_own_file_and_takes_no_other_dag_away(loop):

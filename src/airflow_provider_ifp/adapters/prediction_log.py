@@ -17,7 +17,7 @@ from pyarrow import fs
 
 from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.log_files import list_files, locate
-from airflow_provider_ifp.adapters.prediction_rows import TS_TYPE, conform_rows
+from airflow_provider_ifp.adapters.prediction_rows import TS_TYPE, conform_rows, with_missing_columns
 from airflow_provider_ifp.adapters.scanning import scan_batches, window_filter
 from airflow_provider_ifp.adapters.storage import first_line
 from airflow_provider_ifp.adapters.time_folders import write_time_folders
@@ -68,7 +68,8 @@ def iter_batches(
         stage: `production`, `shadow` or `replay`.
         window: Half-open window of request time.
         columns: Features, the fields of the log's `features`.
-        log_columns: Columns of the log itself, such as `prediction`.
+        log_columns: Columns of the log itself, such as `prediction`; timings and `status` are null where a
+            server writes none.
 
     Yields:
         Batches with at least one row: `columns`, then `log_columns`. A feature that the newest file has and
@@ -114,7 +115,7 @@ def read_log(
 def _read_schema(filesystem: fs.FileSystem, path: str) -> pa.Schema:
     """Take the types from one file: looking into each of hundreds would cost more than reading them."""
     try:
-        return pq.read_schema(path, filesystem=filesystem)
+        return with_missing_columns(pq.read_schema(path, filesystem=filesystem))
     except (pa.ArrowException, OSError) as error:
         raise PredictionLogError(
             f"prediction log: {path} cannot be read: {first_line(error)}; restore or remove that file"

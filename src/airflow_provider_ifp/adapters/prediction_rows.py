@@ -25,6 +25,7 @@ _COLUMNS = (
     *("compute_us", "e2e_us", "batch_rows", "status", "schema_version"),
 )
 _REQUIRED = ("request_id", "row", "ts", "model_version", "features", "prediction")
+_MAY_BE_MISSING = ("compute_us", "e2e_us", "batch_rows", "status", "schema_version")
 _NEVER_NULL = ("request_id", "row", "ts", "model_version", "features")
 
 
@@ -48,6 +49,14 @@ def conform_rows(table: pa.Table) -> pa.Table:
             raise PredictionLogError(f"prediction log: {nulls:,} of {table.num_rows:,} {name} are null")
     columns = {name: _conform_column(table, name) for name in _COLUMNS}
     return pa.table(columns)
+
+
+def with_missing_columns(schema: pa.Schema) -> pa.Schema:
+    """Return a file's schema with the columns that a server need not write: they are read as null."""
+    for name in _MAY_BE_MISSING:
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, _FIXED[name]))
+    return schema
 
 
 def _conform_column(table: pa.Table, name: str) -> pa.ChunkedArray:

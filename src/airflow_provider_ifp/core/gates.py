@@ -21,7 +21,7 @@ from airflow_provider_ifp.core.gate_checks import absolute_gate, comparison_gate
 from airflow_provider_ifp.core.labels import missing_problem
 from airflow_provider_ifp.core.metrics import answers_problem
 from airflow_provider_ifp.core.slices import slice_checks
-from airflow_provider_ifp.core.verdict import Check, Outcome, Verdict
+from airflow_provider_ifp.core.verdict import Check, Outcome, Verdict, sum_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +38,7 @@ REPORTED_LEVEL: Final = 0.95
 FIRST_DEPLOYMENT: Final = (
     "first deployment: no production version to compare with; the absolute gate alone decides"
 )
+NOTHING: Final = "nothing to judge by: validation has no bound (such as min_f1)"
 NOT_COMPARED: Final = "compare_to is none: not compared with production; the absolute gate alone decides"
 
 
@@ -254,18 +255,13 @@ def _too_small(check: Check, rules: ValidationSection) -> tuple[str, ...]:
 
 
 def _sum_up(checks: Sequence[Check], notes: Sequence[str]) -> tuple[Outcome, str]:
-    """Any failure fails; else anything undecided, or nothing to judge by, is inconclusive."""
-    for outcome in ("fail", "inconclusive"):
-        reasons = dict.fromkeys(check.reason for check in checks if check.verdict == outcome)
-        if reasons:
-            return outcome, "; ".join([*reasons, *notes])
-    if not checks:
-        nothing = "nothing to judge by: validation has no bound (such as min_f1)"
-        return "inconclusive", "; ".join([nothing, *notes])
+    """Sum up; of the slices of a pass only how many they are."""
+    outcome, reason = sum_up(checks, notes, NOTHING)
+    slices = sum(check.name == "slice" for check in checks)
+    if outcome != "pass" or not slices:
+        return outcome, reason
     told = [check.reason for check in checks if check.name != "slice"]
-    slices = len(checks) - len(told)
-    held = [f"no slice of {slices} worse beyond chance"] if slices else []
-    return "pass", "; ".join([*told, *held, *notes])
+    return "pass", "; ".join([*told, f"no slice of {slices} worse beyond chance", *notes])
 
 
 def _not_computed(metric: str, rows: int, verdict: Outcome, reason: str, value: float | None = None) -> Check:

@@ -75,11 +75,6 @@ def _unsupported_job(policy: Policy) -> Iterator[str]:
 
 
 def _unsupported_gates(policy: Policy) -> Iterator[str]:
-    validation = policy.validation
-    if validation.promote_on_pass == "shadow":  # noqa: S105 - a stage
-        yield "validation.promote_on_pass: shadow is not built yet; staging and production are"
-    if policy.shadow.mode != "off":
-        yield f"shadow.mode: {policy.shadow.mode} is not built yet; off is"
     if policy.promotion.approval != "none":
         yield f"promotion.approval: {policy.promotion.approval} is not built yet; none is"
     if policy.notify:

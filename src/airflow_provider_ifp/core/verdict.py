@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from airflow_provider_ifp.core.errors import PromotionRefusedError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 Outcome = Literal["pass", "fail", "inconclusive"]
+_WORST_FIRST: Final[tuple[Outcome, ...]] = ("fail", "inconclusive")
 Finding = Literal["better", "equivalent", "worse", "inconclusive"]
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 
@@ -133,6 +137,28 @@ class Verdict:
 
 
 _RECORD: Final = TypeAdapter(Verdict)
+
+
+def sum_up(
+    checks: Sequence[Check], notes: Sequence[str] = (), nothing: str = "nothing to judge by"
+) -> tuple[Outcome, str]:
+    """Sum up checks: any failure fails; else anything undecided, or nothing to judge by, is inconclusive.
+
+    Args:
+        checks: What was looked at.
+        notes: Said after the reasons.
+        nothing: The reason where there is no check.
+
+    >>> sum_up([Check(name="a", verdict="pass", reason="ok"), Check(name="b", verdict="fail", reason="ill")])
+    ('fail', 'ill')
+    """
+    for outcome in _WORST_FIRST:
+        reasons = dict.fromkeys(check.reason for check in checks if check.verdict == outcome)
+        if reasons:
+            return outcome, "; ".join([*reasons, *notes])
+    if not checks:
+        return "inconclusive", "; ".join([nothing, *notes])
+    return "pass", "; ".join([*(check.reason for check in checks), *notes])
 
 
 def _listed(check: dict[str, Any]) -> dict[str, Any]:

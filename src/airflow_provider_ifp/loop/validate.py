@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
-from airflow_provider_ifp.adapters.ledger import read_ledger, record
-from airflow_provider_ifp.core.digest import digest_json
+from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.core.evidence import Evidence, drifted_features, plot_of
 from airflow_provider_ifp.core.gates import Subject, judge, refuse
 from airflow_provider_ifp.core.measures import Rows
-from airflow_provider_ifp.core.moves import plan_judgement
 from airflow_provider_ifp.core.slices import unseen_slices
 from airflow_provider_ifp.core.verdict import Check
 from airflow_provider_ifp.loop.drift_report import RECORD as DRIFT_RECORD
@@ -21,7 +19,7 @@ from airflow_provider_ifp.loop.holdout import count_traffic, measures_of, read_h
 from airflow_provider_ifp.loop.leakage import find_leakage
 from airflow_provider_ifp.loop.reference import ANSWERS, profile_answers, write_profile
 from airflow_provider_ifp.loop.scoring import score_each, to_answers
-from airflow_provider_ifp.report.verdict_page import verdict_page
+from airflow_provider_ifp.loop.verdicts import record_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.training.scorer import Scored
 
 log = logging.getLogger(__name__)
-
-REPORT: Final = "ifp/report.html"
-"""The page of a version's newest verdict, in its training run."""
 
 
 def validate(
@@ -65,7 +60,7 @@ def validate(
         connect: Gives the engine of a `data.source` by conn_id; None: by the environment.
 
     Returns:
-        The verdict; `ifp/validation.json` and `ifp/report.html` of the candidate's run hold it, and the
+        The verdict; `ifp/validation.json` and `ifp/validation.html` of the candidate's run hold it, and the
         ledger its digest. `ifp/prediction_profile.json` holds what the candidate answered,
         and by how much that was wrong.
 
@@ -153,31 +148,3 @@ def _answers_of(production: ModelVersion | None, scored: Mapping[str, Scored]) -
         log.warning("production version %s did not answer: %s", production.version, found.problem)
         return None
     return to_answers(found.answers)
-
-
-def record_verdict(
-    registry: Registry,
-    candidate: ModelVersion,
-    verdict: Verdict,
-    attempt: Attempt,
-    evidence: Evidence,
-) -> None:
-    """Write the verdict to the candidate's run, then its event to the ledger."""
-    record_json = verdict.to_json()
-    registry.put_file(candidate.run_id, "ifp/validation.json", json.dumps(record_json, indent=1).encode())
-    registry.put_file(candidate.run_id, REPORT, verdict_page(record_json, evidence).encode())
-    digest = digest_json(record_json)
-    # A retry finds its own event again; another verdict of a task that somebody cleared is another event.
-    attempt = replace(attempt, nonce=digest_json([attempt.nonce, digest]))
-    record(
-        registry,
-        candidate.model,
-        lambda ledger: plan_judgement(
-            ledger,
-            attempt,
-            version=candidate.version,
-            verdict=verdict.verdict,
-            promotes=verdict.promotes,
-            verdict_digest=digest,
-        ),
-    )

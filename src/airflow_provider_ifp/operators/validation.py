@@ -12,6 +12,7 @@ from airflow_provider_ifp.hooks.databases import connect, rendered
 from airflow_provider_ifp.hooks.links import ReportLink
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
 from airflow_provider_ifp.hooks.run_facts import attempt, run_time, setting, to_policy
+from airflow_provider_ifp.operators.gate_outcome import conclude
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,7 @@ class ValidationGateOperator(BaseOperator):
         Raises:
             AirflowFailException: the gate says no, or the candidate cannot be judged at all.
         """
-        from airflow_provider_ifp.loop.validate import REPORT, validate
+        from airflow_provider_ifp.loop.validate import validate
 
         registry = ModelRegistryHook(self.registry_conn_id).get_conn()
         version, now = str(self.version), run_time(context, self.as_of)
@@ -79,17 +80,4 @@ class ValidationGateOperator(BaseOperator):
             )
         except (PolicyError, ModelError, DigestMismatchError) as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
-        self.report = registry.file_address(registry.version(policy.model, version).run_id, REPORT)
-        record = verdict.to_json()
-        self.log.info("%s version %s: %s: %s", verdict.model, version, verdict.verdict, verdict.reason)
-        if verdict.promotes:
-            return record
-        context["ti"].xcom_push(key="return_value", value=record)
-        self._notify(verdict.reason, version)
-        raise AirflowFailException(f"version {version}: {verdict.verdict}: {verdict.reason}")
-
-    def _notify(self, reason: str, version: str) -> None:
-        from airflow_provider_ifp.notifications.slack import post
-
-        for entry in self._policy.validation.notify_on_fail:
-            post(entry.slack, f"{self._policy.model} version {version} did not pass its gate: {reason}")
+        return conclude(self, context, registry, policy, verdict)

@@ -12,6 +12,7 @@ from airflow_provider_ifp.report.interval_chart import Span, draw_spans
 from airflow_provider_ifp.report.markup import Child, Markup, element, render
 from airflow_provider_ifp.report.page import Column, code, draw_table, list_facts, mark_verdict, write_page
 from airflow_provider_ifp.report.records import CheckRecord, VerdictRecord, read_record
+from airflow_provider_ifp.report.shadow_part import draw_shadow
 from airflow_provider_ifp.report.wording import number, numbers
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def verdict_page(verdict: Mapping[str, Any], evidence: Evidence = NOTHING) -> st
     """The page of one verdict.
 
     Args:
-        verdict: JSON of contract section 6, as it stands in `ifp/validation.json`.
+        verdict: JSON of contract section 6, as it stands in `ifp/validation.json` and `ifp/shadow.json`.
         evidence: What a reader wants to see besides.
 
     Returns:
@@ -42,10 +43,11 @@ def verdict_page(verdict: Mapping[str, Any], evidence: Evidence = NOTHING) -> st
         body=[
             element("p", f"{record.gate} gate · {_against(record)}", class_="facts"),
             _waiver(record),
+            *(draw_shadow(record.checks) if record.gate == "shadow" else ()),
             *(element("p", warning, class_="note") for warning in record.warnings),
             element("h2", "Checks"),
             draw_checks(record.checks),
-            *draw_intervals(record.checks),
+            *(draw_intervals(record.checks) if record.gate != "shadow" else ()),
             *draw_evidence(evidence),
             element("h2", "What was judged"),
             list_identities(record),

@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from airflow_provider_ifp.adapters.launchers import end_with_parent, user_environment
 from airflow_provider_ifp.core.errors import ModelError
+from airflow_provider_ifp.training.pace import answer_each, keep_pace, take_stdout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,12 +46,16 @@ class Order:
         frame: Arrow file of the rows.
         answers: Where the answers go.
         facts: Where `Facts` go.
+        each: Leave out the rows that raise; nothing is probed then.
+        paced: Go on afterwards, and time the rows that are asked for, one by one.
     """
 
     folder: str
     frame: str
     answers: str
     facts: str
+    each: bool = False
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +114,7 @@ def score(
         not answer one of the batches, or took too long.
     """
     frame = scratch / "frame.arrow"
-    _write(table, frame)
+    write_rows(table, frame)
     jobs = []
     for place, folder in enumerate(folders):
         order = Order(
@@ -133,14 +138,15 @@ def main(arguments: list[str]) -> int:
 
     end_with_parent()
     order = Order(**json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
+    replies = take_stdout() if order.paced else None
     try:
         started = time.monotonic()
         model = open_model(Path(order.folder))
         loaded = time.monotonic()
-        frame = _read(Path(order.frame)).to_pandas()
-        answered = _probed(model, frame)
+        frame = read_rows(Path(order.frame)).to_pandas()
+        answered = answer_each(model, frame) if order.each else _probed(model, frame)
         scored = time.monotonic()
-        _write(pa.Table.from_pandas(answered, preserve_index=False), Path(order.answers))
+        write_rows(pa.Table.from_pandas(answered, preserve_index=False), Path(order.answers))
     except Exception as error:  # noqa: BLE001 - user code may raise anything; the parent shows this one line
         sys.stdout.write(f"{type(error).__name__}: {error}\n")
         return 1
@@ -150,6 +156,8 @@ def main(arguments: list[str]) -> int:
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KILOBYTES,
     )
     Path(order.facts).write_text(json.dumps(asdict(facts)), encoding="utf-8")
+    if replies is not None:
+        keep_pace(model, frame, replies)
     return 0
 
 
@@ -218,15 +226,17 @@ def _scored(order: Order, code: int, output: str | None, timeout: float | None) 
         ended = f"it ended with exit code {code}: " if code != 1 else ""
         return Scored(None, f"{ended}{output.strip()[-_SHOWN:] or 'it said nothing'}")
     facts = Facts(**json.loads(Path(order.facts).read_text(encoding="utf-8")))
-    return Scored(_read(Path(order.answers)), facts=facts)
+    return Scored(read_rows(Path(order.answers)), facts=facts)
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def write_rows(table: pa.Table, path: Path) -> None:
+    """Write rows as the Arrow file that passes between the processes."""
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
 
 
-def _read(path: Path) -> pa.Table:
+def read_rows(path: Path) -> pa.Table:
+    """Read what `write_rows` wrote."""
     with pa.OSFile(str(path), "rb") as source:
         return pa.ipc.open_file(source).read_all()
 

@@ -235,3 +235,11 @@ def test_a_home_directory_is_expanded(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     [path] = write_predictions("~/log", "m", "production", requests(2))
     assert Path(path).is_relative_to(tmp_path / "log")
+
+
+def test_a_server_need_not_write_timings_or_status(root):
+    for path in sorted(root.rglob("*.parquet")):
+        pq.write_table(pq.read_table(path).drop_columns(["compute_us", "status", "schema_version"]), path)
+    found = read(root, log_columns=["prediction", "compute_us", "status"])
+    assert found.num_rows == 100
+    assert [found[name].null_count for name in ("prediction", "compute_us", "status")] == [0, 100, 100]

@@ -1,0 +1,209 @@
+"""The shadow gate: the candidate answers production's requests; the verdict is recorded, then it counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.ledger import read_ledger
+from airflow_provider_ifp.adapters.sources import open_source
+from airflow_provider_ifp.core.errors import PolicyError
+from airflow_provider_ifp.core.gates import Subject
+from airflow_provider_ifp.core.shadow import Evidence, judge_shadow
+from airflow_provider_ifp.core.windows import training_windows
+from airflow_provider_ifp.loop.check import log_root
+from airflow_provider_ifp.loop.labelled import Columns, labelled_columns, read_labelled
+from airflow_provider_ifp.loop.mirrored import Traffic, compare_mirrored, count_mirrored
+from airflow_provider_ifp.loop.recorded import read_provenance, read_rows, require_enough, to_window
+from airflow_provider_ifp.loop.replay import replay_requests
+from airflow_provider_ifp.loop.shadow_log import Log
+from airflow_provider_ifp.loop.verdicts import record_verdict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import pyarrow as pa
+
+    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.core.moves import Attempt
+    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy_sections import ShadowSection
+    from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.core.windows import Window
+
+
+def shadow(
+    registry: Registry,
+    policy: Policy,
+    version: str,
+    *,
+    now: datetime,
+    attempt: Attempt,
+    predictions: str | None = None,
+    connect: Connect | None = None,
+) -> Verdict:
+    """Judge a candidate by production's requests, and record the verdict before anybody acts on it.
+
+    Args:
+        registry: Where the versions and the ledger are.
+        policy: The model's policy; its `shadow` holds the limits, `validation.mode` whether they stop.
+        version: The candidate.
+        now: The time of the run, UTC; holdout as of the validation gate.
+        attempt: Who asks; its nonce makes a retry find the verdict's event again.
+        predictions: Root of the prediction log, where the policy names none.
+        connect: Gives the engine of a `data.source` by conn_id; None: by the environment.
+
+    Returns:
+        The verdict; `ifp/shadow.json` and `ifp/shadow.html` of the candidate's run hold it, and the ledger
+        its digest.
+
+    Raises:
+        DatasetError: the holdout or the log is missing, or lacks a column.
+        DigestMismatchError: stored files of either version are not those that were registered.
+        ModelError: a version does not load, or answers in another shape.
+        PolicyError: the policy's shadow is off, or names a slice that is no feature.
+    """
+    if policy.shadow.mode == "off":
+        raise PolicyError(
+            f"{policy.model}: shadow.mode is off; set it to replay or live to judge by requests"
+        )
+    candidate = registry.version(policy.model, version)
+    production = read_ledger(registry, policy.model).production
+    dataset = open_source(policy, connect)
+    columns, period = labelled_columns(policy, dataset), _period(policy, now)
+    verdict = judge_against(
+        registry,
+        candidate,
+        registry.version(policy.model, production) if production is not None else None,
+        Log(log_root(policy, predictions), policy.model, tuple(columns.features)) if production else None,
+        holdout=HoldoutRows(read_labelled(policy, dataset, period, columns), columns, period),
+        terms=Terms(policy.shadow, policy.validation.mode, policy.digest(), now),
+    )
+    record_verdict(registry, candidate, verdict, attempt)
+    return verdict
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HoldoutRows:
+    """What the gates have judged with labels: the rows, their columns, and the window that they are of."""
+
+    rows: pa.Table
+    columns: Columns
+    period: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By what a candidate is judged.
+
+    Attributes:
+        rules: The limits.
+        mode: Whether they stop anything.
+        policy_digest: Where they stand.
+        now: The time of the run, UTC.
+    """
+
+    rules: ShadowSection
+    mode: Literal["enforce", "dry_run"]
+    policy_digest: str
+    now: datetime
+
+
+def judge_against(
+    registry: Registry,
+    candidate: ModelVersion,
+    production: ModelVersion | None,
+    log: Log | None,
+    *,
+    holdout: HoldoutRows,
+    terms: Terms,
+) -> Verdict:
+    """Judge a candidate against a version by production's requests; nothing is recorded in the registry.
+
+    Args:
+        registry: Where the versions are.
+        candidate: Who is judged.
+        production: What it is compared with; None: there is none.
+        log: Where the requests are; None where there is no production.
+        holdout: What the gates have judged.
+        terms: By what.
+
+    Raises:
+        IfpError: as `shadow`.
+    """
+    evidence: Evidence | None = None
+    if production is not None and log is not None:
+        gather = compare_mirrored if terms.rules.mode == "live" else replay_requests
+        evidence = gather(
+            registry,
+            (candidate, production),
+            log,
+            holdout=holdout.rows,
+            period=holdout.period,
+            now=terms.now,
+            columns=holdout.columns,
+            rules=terms.rules,
+        )
+    return judge_shadow(
+        evidence,
+        terms.rules,
+        mode=terms.mode,
+        subject=Subject(
+            model=candidate.model,
+            version=candidate.version,
+            content_digest=candidate.content_digest,
+            compared_to=production.version if production is not None else None,
+            holdout_digest=fingerprint_table(holdout.rows).digest,
+            policy_digest=terms.policy_digest,
+        ),
+        rng=np.random.default_rng(0),
+    )
+
+
+def recorded_holdout(registry: Registry, version: ModelVersion) -> HoldoutRows:
+    """The holdout of a version's training, read again from where its record says that it is.
+
+    Raises:
+        ReproductionError: nothing is on record, or too little.
+        DigestMismatchError: the record is not the one that was registered.
+        DatasetError: the rows are gone.
+    """
+    facts = read_provenance(registry, version)
+    require_enough(facts)
+    data, period = facts["data"][0], to_window(facts["holdout"]["window"])
+    columns = Columns(list(data["columns"]), list(data["features"]), list(data["categorical"]))
+    return HoldoutRows(read_rows(data, period), columns, period)
+
+
+def look_at_traffic(
+    registry: Registry, policy: Policy, version: str, *, now: datetime, predictions: str | None = None
+) -> tuple[Traffic, bool]:
+    """How much was mirrored to a candidate, and whether the gate can decide; without production it can.
+
+    Args:
+        registry: Where the ledger is.
+        policy: As of `shadow`.
+        version: The candidate.
+        now: The time of the run; pairs from the holdout's beginning on count.
+        predictions: As of `shadow`.
+
+    Raises:
+        PredictionLogError: no log of this model, or one that cannot be read.
+        RegistryError: the registry does not answer.
+    """
+    production = read_ledger(registry, policy.model).production
+    if production is None:
+        return Traffic(0, timedelta(0)), True
+    log = Log(log_root(policy, predictions), policy.model, ())
+    traffic = count_mirrored(log, (version, production), _period(policy, now))
+    return traffic, traffic.is_enough(policy.shadow)
+
+
+def _period(policy: Policy, now: datetime) -> Window:
+    data = policy.data
+    return training_windows(now, data.train_window, data.holdout_window, data.label_delay).holdout
