@@ -1,0 +1,111 @@
+"""The columns that a model takes: from its signature, and from the profile where the signature says "any".
+
+The training signature declares floats, text, booleans and times; whole numbers, categories and times with a
+zone it declares as of any type (`training/signature.py`). The reference window's profile tells these apart.
+What neither tells is taken as the request has it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from mlflow.types import DataType
+from mlflow.types.schema import AnyType
+
+from airflow_provider_ifp.core.errors import ModelError
+from airflow_provider_ifp.core.profile import CategoricalProfile, ListProfile, NumericProfile, Profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from airflow_provider_ifp.core.profile import Feature
+
+CATEGORY = pa.dictionary(pa.int32(), pa.string())
+
+_DECLARED = {
+    DataType.boolean: pa.bool_(),
+    DataType.integer: pa.int32(),
+    DataType.long: pa.int64(),
+    DataType.float: pa.float32(),
+    DataType.double: pa.float64(),
+    DataType.string: pa.string(),
+    DataType.datetime: pa.timestamp("us"),
+    DataType.binary: pa.binary(),
+}
+_PROFILED = {
+    "text": CATEGORY,
+    "number": pa.int64(),
+    "boolean": pa.bool_(),
+    "time": pa.timestamp("us", "UTC"),
+}
+_DATATYPES = {
+    pa.bool_(): "BOOL",
+    pa.int32(): "INT32",
+    pa.int64(): "INT64",
+    pa.float32(): "FP32",
+    pa.float64(): "FP64",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A feature.
+
+    Attributes:
+        name: As the request names it.
+        type: What its values are brought to; None: whatever the request has.
+        required: Whether a request must have it.
+    """
+
+    name: str
+    type: pa.DataType | None
+    required: bool = True
+
+    @property
+    def datatype(self) -> str:
+        """Its type in the open inference protocol; what has none there comes as text."""
+        return _DATATYPES.get(self.type, "BYTES")
+
+
+def read_profile(path: Path | None) -> dict[str, Feature]:
+    """The features of the reference window's profile by name; empty where there is none."""
+    if path is None:
+        return {}
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return {feature.name: feature for feature in Profile.from_json(record, where=str(path)).features}
+
+
+def read_columns(schema: Any, features: dict[str, Feature]) -> tuple[Column, ...]:
+    """The columns of an MLflow input schema; none where the model takes whatever the caller sends.
+
+    Args:
+        schema: MLflow's `Schema`, or None.
+        features: The profile's.
+
+    Raises:
+        ModelError: it is a schema of tensors, or of columns without names.
+    """
+    if schema is None:
+        return ()
+    if schema.is_tensor_spec() or not schema.has_input_names():
+        raise ModelError(
+            f"its signature is {schema}: expected named columns; register the model with a signature of its "
+            "features"
+        )
+    return tuple(
+        Column(spec.name, _arrow_type(spec.type, features.get(spec.name)), bool(spec.required))
+        for spec in schema.inputs
+    )
+
+
+def _arrow_type(declared: Any, feature: Feature | None) -> pa.DataType | None:
+    if not isinstance(declared, AnyType):
+        return _DECLARED.get(declared) if isinstance(declared, DataType) else None
+    if isinstance(feature, ListProfile):
+        return pa.list_(pa.float64())
+    if isinstance(feature, NumericProfile | CategoricalProfile):
+        return _PROFILED[feature.value_type]
+    return None
