@@ -27,6 +27,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{package}.operators.promote",
                     f"{package}.operators.reproduce",
                     f"{package}.operators.profile",
+                    f"{package}.operators.log",
                 ],
             }
         ],

@@ -1,6 +1,7 @@
 """Where the files of the prediction log lie, and which of them a window touches.
 
-One listing for the days and one for each day; no file is opened.
+One listing for the days and one for each day; no file is opened, but for the footer of a compacted file that
+has company, since it tells which files do not count (adapters/compacted.py).
 """
 
 import re
@@ -10,8 +11,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from pyarrow import fs
 
+from airflow_provider_ifp.adapters.compacted import superseded_paths
 from airflow_provider_ifp.adapters.storage import first_line, resolve_uri
-from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
+from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError, PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 
 STAGES = ("production", "shadow", "replay")
@@ -58,6 +60,7 @@ def locate(root: str, model: str, stage: str) -> tuple[fs.FileSystem, str]:
 
     Raises:
         PredictionLogError: No name of a model or of a stage, or no such file system.
+        DatasetUnreachableError: The store does not answer.
     """
     if stage not in STAGES:
         raise PredictionLogError(f"prediction log: stage {stage!r}: expected one of {', '.join(STAGES)}")
@@ -91,6 +94,8 @@ def has_labels(root: str, model: str) -> bool:
 def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFile]:
     """List the files of the hours that the window touches, in the order of hours and names.
 
+    Files whose rows are in a compacted file, which is there too, are left out.
+
     Raises:
         PredictionLogError: No log of this model, or a store that cannot be listed.
     """
@@ -104,7 +109,48 @@ def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFil
         hour = datetime.combine(day, time(int(found[1])), UTC)
         if hour <= last and (window.start is None or hour + _AN_HOUR > window.start):
             files.append(LogFile(info.path, hour, info.size, info.mtime_ns or 0))
-    return sorted(files, key=lambda file: file.path)
+    merged = superseded_paths(filesystem, [file.path for file in files])
+    return sorted((file for file in files if file.path not in merged), key=lambda file: file.path)
+
+
+def list_stages(root: str, model: str | None = None) -> tuple[fs.FileSystem, list[str]]:
+    """List the folders of stages under a root: of all models, or of one.
+
+    Raises:
+        PredictionLogError: There is no log, no log of that model, or a store that cannot be listed.
+        DatasetUnreachableError: The store does not answer.
+    """
+    try:
+        filesystem, path = resolve_uri(root)
+        models = [f"{path}/model={model}"] if model else _subfolders(filesystem, path, "model=")
+        found = [
+            folder
+            for one in models
+            for folder in _subfolders(filesystem, one, "stage=")
+            if folder.rpartition("=")[2] in STAGES
+        ]
+    except DatasetUnreachableError:
+        raise
+    except (DatasetError, OSError) as error:
+        raise PredictionLogError(f"prediction log: {root} cannot be listed: {first_line(error)}") from None
+    if not found:
+        where = f"model={model}/stage=" if model else "model=*/stage="
+        raise PredictionLogError(f"prediction log: {root} has no folder {where}...; name the log's root")
+    return filesystem, sorted(found)
+
+
+def list_days(filesystem: fs.FileSystem, folder: str) -> dict[date, str]:
+    """Find the day folders of a stage, or of labels.
+
+    Raises:
+        OSError: It cannot be listed.
+    """
+    days = {}
+    for path in _subfolders(filesystem, folder, "date="):
+        day = re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", path.rpartition("/")[2])
+        if day is not None:
+            days[date.fromisoformat(day[1])] = path
+    return days
 
 
 def list_label_files(root: str, model: str, window: Window) -> list[str]:
@@ -117,11 +163,19 @@ def list_label_files(root: str, model: str, window: Window) -> list[str]:
     return sorted(info.path for _, info in _list_days_within(filesystem, folder, root, model, window))
 
 
+def is_whole(info: fs.FileInfo) -> bool:
+    """Whether this is a file that counts, and not one that is being written."""
+    is_shown = info.type == fs.FileType.File and not info.base_name.startswith((".", "_"))
+    return bool(is_shown and info.path.endswith(".parquet"))
+
+
 def _locate_model(root: str, model: str) -> tuple[fs.FileSystem, str]:
     if not _MODEL.fullmatch(model):
         raise PredictionLogError(f"prediction log: model {model!r}: expected letters, digits, _ and - only")
     try:
         filesystem, path = resolve_uri(root)
+    except DatasetUnreachableError as error:
+        raise DatasetUnreachableError(f"prediction log: {error}") from None
     except DatasetError as error:
         raise PredictionLogError(f"prediction log: {error}") from None
     return filesystem, f"{path}/model={model}"
@@ -136,8 +190,7 @@ def _list_days_within(
         if day > last or (window.start is not None and day < window.start.date()):
             continue
         for info in filesystem.get_file_info(fs.FileSelector(place, recursive=True, allow_not_found=True)):
-            is_whole = info.type == fs.FileType.File and not info.base_name.startswith((".", "_"))
-            if is_whole and info.path.endswith(".parquet"):
+            if is_whole(info):
                 yield day, info
 
 
@@ -150,12 +203,14 @@ def _list_days(filesystem: fs.FileSystem, folder: str, root: str, model: str) ->
                 f"prediction log: {root} has no folder model={model} (looked for {parent}); let serving "
                 "write there, or name the log's root in monitor.predictions (else [ifp] predictions)"
             )
-        infos = filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        return list_days(filesystem, folder)
     except OSError as error:
         raise PredictionLogError(f"prediction log: {parent} cannot be listed: {first_line(error)}") from None
-    days = {}
-    for info in infos:
-        day = re.fullmatch(r"date=(\d{4}-\d\d-\d\d)", info.base_name)
-        if day is not None and info.type == fs.FileType.Directory:
-            days[date.fromisoformat(day[1])] = info.path
-    return days
+
+
+def _subfolders(filesystem: fs.FileSystem, folder: str, prefix: str) -> list[str]:
+    return [
+        info.path
+        for info in filesystem.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+        if info.type == fs.FileType.Directory and info.base_name.startswith(prefix)
+    ]

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from airflow_provider_ifp.core.errors import DatasetError
+from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError
 
 # Characters that stand in an address as they are; others, such as blanks, have to be escaped.
 _OF_URIS = "%:/?#[]@!$&'()*+,;=~"
@@ -27,8 +27,9 @@ def resolve_uri(uri: str) -> tuple[fs.FileSystem, str]:
         The file system, and the path on it.
 
     Raises:
-        DatasetError: No file system is known for the URI, it does not answer, or it holds a password, which
-            would stand in every record and message that names the dataset.
+        DatasetError: No file system is known for the URI, or it holds a password, which would stand in every
+            record and message that names the dataset.
+        DatasetUnreachableError: The store does not answer.
     """
     if "://" not in uri:
         return fs.LocalFileSystem(), str(Path(uri).expanduser().absolute())
@@ -44,11 +45,13 @@ def resolve_uri(uri: str) -> tuple[fs.FileSystem, str]:
     except pa.ArrowInvalid as error:
         return _resolve_with_fsspec(uri, str(error).splitlines()[0])
     except OSError as error:
-        raise DatasetError(f"{uri}: the store does not answer: {str(error).splitlines()[0]}") from None
+        raise DatasetUnreachableError(
+            f"{uri}: the store does not answer: {str(error).splitlines()[0]}"
+        ) from None
     return filesystem, path.rstrip("/")
 
 
-def write_atomically(filesystem: fs.FileSystem, path: str, content: bytes) -> None:
+def write_atomically(filesystem: fs.FileSystem, path: str, content: bytes | pa.Buffer) -> None:
     """Write a file so that readers see all of it or nothing, also after a crash.
 
     On a local disk: a hidden temporary file in the same folder, fsync, rename, fsync of the folder. An object
@@ -70,26 +73,48 @@ def write_atomically(filesystem: fs.FileSystem, path: str, content: bytes) -> No
         filesystem.move(temporary, path)
 
 
+def move_into_place(filesystem: fs.FileSystem, temporary: Path, path: str) -> None:
+    """Give a whole file on the local disk its place, so that readers see all of it or nothing.
+
+    Args:
+        filesystem: Where to; the local one renames, any other one gets a copy.
+        temporary: The file; where it is renamed it must lie in the folder of `path`.
+        path: Its place.
+    """
+    if isinstance(filesystem, fs.LocalFileSystem):
+        _rename_locally(temporary, Path(path))
+        return
+    with pa.memory_map(str(temporary)) as source:
+        write_atomically(filesystem, path, source.read_buffer())
+
+
 def first_line(error: Exception) -> str:
     """Keep what Arrow says; the lines after it are its own stack."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def _write_locally(temporary: Path, path: Path, content: bytes) -> None:
+def _write_locally(temporary: Path, path: Path, content: bytes | pa.Buffer) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        temporary.write_bytes(content)
+        _rename_locally(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
+
+
+def _rename_locally(temporary: Path, path: Path) -> None:
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Force a file, or the names in a folder, to the disk."""
+    opened = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def _resolve_with_fsspec(uri: str, reason: str) -> tuple[fs.FileSystem, str]:

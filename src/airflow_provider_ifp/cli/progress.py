@@ -16,14 +16,17 @@ _PATIENCE = 1.0
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Advance]:
-    """Give what counts the values done; nothing is shown in a pipe, or of work that is done in a second."""
+def progress(what: str, unit: str = "values") -> Iterator[Advance]:
+    """Give what counts the values, or other units, done.
+
+    Nothing is shown in a pipe, or of work that is done in a second.
+    """
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from tqdm import tqdm
 
     with tqdm(
-        desc=what, unit=" values", unit_scale=True, delay=_PATIENCE, file=sys.stderr, leave=False
+        desc=what, unit=f" {unit}", unit_scale=True, delay=_PATIENCE, file=sys.stderr, leave=False
     ) as bar:
         yield bar.update

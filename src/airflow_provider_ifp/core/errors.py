@@ -6,7 +6,7 @@ next.
     IfpError
     |-- PolicyError              a policy file, its keys and values
     |-- DatasetError             a dataset: missing, empty, lacks a column, unreadable
-    |   |-- DatasetUnreachableError  the database that holds it does not answer
+    |   |-- DatasetUnreachableError  the database or store that holds it does not answer
     |   |-- EmptyWindowError     it has no row in the window that was asked for
     |   |-- DamagedFileError     one of its files cannot be read
     |   `-- PredictionLogError   the prediction log
@@ -44,7 +44,7 @@ class DatasetError(IfpError):
 
 
 class DatasetUnreachableError(DatasetError):
-    """The database that holds a dataset does not answer; a retry may help."""
+    """The database or store that holds a dataset does not answer; a retry may help."""
 
 
 class EmptyWindowError(DatasetError):

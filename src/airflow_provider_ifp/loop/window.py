@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pyarrow import fs
 
+from airflow_provider_ifp.adapters.file_copies import find_copies
 from airflow_provider_ifp.adapters.log_counting import count_log_file
 from airflow_provider_ifp.adapters.log_files import list_files, locate
 from airflow_provider_ifp.core.errors import DamagedFileError, PredictionLogError
@@ -139,22 +140,12 @@ class LogCounter:
         """Leave out a file that has the same bytes as another of its hour: its rows would count twice."""
         for _, group in itertools.groupby(files, key=lambda file: file.hour):
             of_hour = list(group)
-            sizes = [file.size for file in of_hour]
-            seen: dict[str, str] = {}
+            copies = find_copies(self._filesystem, {file.path: file.size for file in of_hour})
             for file in of_hour:
-                content = self._content(file) if sizes.count(file.size) > 1 else None
-                first = None if content is None else seen.setdefault(content, file.path)
-                if first in (None, file.path):
-                    yield file
+                if file.path in copies:
+                    self.note(f"left out: {file.path} is a copy of {copies[file.path]}")
                 else:
-                    self.note(f"left out: {file.path} is a copy of {first}")
-
-    def _content(self, file: LogFile) -> str | None:
-        try:
-            with self._filesystem.open_input_stream(file.path) as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError:
-            return None
+                    yield file
 
     def _key_of(self, file: LogFile) -> str:
         return self._key(self.stage, file.path, str(file.size), str(file.changed))
