@@ -23,9 +23,13 @@ def add_commands(commands: Commands) -> None:
     """Add `serve`."""
     parser = commands.add_parser("serve", help="answer with the version in production, and follow it")
     parser.add_argument("model", metavar="MODEL")
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (127.0.0.1); 0.0.0.0: everywhere")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="where to listen (127.0.0.1); 0.0.0.0: everywhere"
+    )
     parser.add_argument("--port", type=int, default=8080, metavar="N", help="8080; 0: a free one")
-    parser.add_argument("--log", metavar="ROOT", help="root of the prediction log; without it nothing is logged")
+    parser.add_argument(
+        "--log", metavar="ROOT", help="root of the prediction log; without it nothing is logged"
+    )
     parser.add_argument("--mirror", action="store_true", help="copy each request to the version at @shadow")
     parser.add_argument(
         "--policy", type=Path, metavar="FILE", help="take --log and --mirror from the model's policy"
@@ -33,11 +37,16 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--trust-request-time", action="store_true", help="the header x-request-time becomes the log's ts"
     )
-    parser.add_argument("--token-file", type=Path, metavar="FILE", help=f"callers must send it; else {_TOKEN}")
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help=f"callers must send it; else {_TOKEN}"
+    )
     parser.add_argument("--cache", type=Path, metavar="FOLDER", help="fetched versions (~/.cache/ifp/serve)")
-    parser.add_argument("--poll", type=float, default=5.0, metavar="SECONDS", help="how often the registry is asked (5)")
+    parser.add_argument(
+        "--poll", type=float, default=5.0, metavar="SECONDS", help="how often the registry is asked (5)"
+    )
     parser.add_argument("--max-bytes", type=int, default=16 << 20, metavar="N", help="largest body (16 MiB)")
     parser.add_argument("--queue", type=int, default=1024, metavar="N", help="requests that may wait (1024)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="for one call of the model (1)")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="for one request (30)")
     add_registry(parser)
     parser.set_defaults(command=_serve)
@@ -68,6 +77,7 @@ def _serve(options: argparse.Namespace) -> int:
             poll_seconds=options.poll,
             max_bytes=options.max_bytes,
             queue=options.queue,
+            threads=options.threads,
             timeout_seconds=options.timeout,
         )
     )
@@ -87,7 +97,7 @@ def _from_policy(options: argparse.Namespace) -> tuple[str | None, bool]:
 
 
 def _require_positive(options: argparse.Namespace) -> None:
-    for name in ("poll", "max_bytes", "queue", "timeout"):
+    for name in ("poll", "max_bytes", "queue", "threads", "timeout"):
         if getattr(options, name) <= 0:
             raise IfpError(f"--{name.replace('_', '-')} {getattr(options, name)}: expected more than 0")
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from airflow_provider_ifp.core.errors import ModelError, RequestError, SignatureError
 from airflow_provider_ifp.serving import open_inference, scoring
+from airflow_provider_ifp.serving.columns import Columns
 from airflow_provider_ifp.serving.frames import Answers, Asked, join_columns, kind_of, make_frame
 from airflow_provider_ifp.serving.log_rows import AnsweredFrame, write_rows
 from airflow_provider_ifp.serving.wire import OPEN_INFERENCE, Answered, Reply
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_provider_ifp.serving.columns import Column
     from airflow_provider_ifp.serving.wire import Ask, Request
 
 _OUTPUTS = ("prediction", "score")
@@ -46,13 +46,8 @@ class Served:
     model: str
     version: str
     predictor: Any
-    columns: tuple[Column, ...]
+    columns: Columns
     logs: bool = False
-
-    @property
-    def names(self) -> list[str]:
-        """The columns' names."""
-        return [column.name for column in self.columns]
 
     def answer(self, ask: Ask) -> Answered:
         """Answer a batch; every request gets a reply."""
@@ -93,23 +88,25 @@ class _Batch:
         self.replies = [None] * len(self.requests)
 
     def answer(self) -> None:
+        own = self.served.columns
         alike: dict[Hashable, list[tuple[int, Asked]]] = defaultdict(list)
         for place, request in enumerate(self.requests):
             try:
                 asked = self._read(request)
-                columns = self.served.columns or _columns_of(asked)
-                alike[columns, kind_of(asked, columns)].append((place, asked))
+                names = () if own.names else tuple(asked.columns)
+                columns = own if own.names else Columns.untyped(names)
+                alike[names, kind_of(asked, columns)].append((place, asked))
             except RequestError as error:
                 self._refuse(place, error)
-        for (columns, _), members in alike.items():
-            self._answer_alike(columns, members)
+        for members in alike.values():
+            self._answer_alike(own if own.names else Columns.untyped(members[0][1].columns), members)
 
     def _read(self, request: Request) -> Asked:
         if request.protocol == OPEN_INFERENCE:
-            return open_inference.read_request(request.body, request.header_length, self.served.names)
-        return scoring.read_request(request.body, self.served.names)
+            return open_inference.read_request(request.body, request.header_length, self.served.columns.names)
+        return scoring.read_request(request.body, self.served.columns.names)
 
-    def _answer_alike(self, columns: Sequence[Column], members: list[tuple[int, Asked]]) -> None:
+    def _answer_alike(self, columns: Columns, members: list[tuple[int, Asked]]) -> None:
         try:
             joined = join_columns([asked for _, asked in members], columns)
             self._predict(joined, members)
@@ -197,10 +194,3 @@ class _Batch:
         statuses = [reply.status for place in places if (reply := self.replies[place])]
         requests = [self.requests[place] for place in places]
         self.frames.append(AnsweredFrame(places, requests, rows, statuses, joined, outputs, took))
-
-
-def _columns_of(asked: Asked) -> tuple[Column, ...]:
-    """The columns of a request to a model that has none of its own."""
-    from airflow_provider_ifp.serving.columns import Column
-
-    return tuple(Column(name, None) for name in asked.columns)

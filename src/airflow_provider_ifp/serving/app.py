@@ -80,7 +80,10 @@ class _Guard:
             given = dict(scope["headers"]).get(b"authorization", b"")
             if not hmac.compare_digest(given, self._expected):
                 refusal = JSONResponse(
-                    {"error_code": "UNAUTHENTICATED", "message": "expected the header Authorization: Bearer TOKEN"},
+                    {
+                        "error_code": "UNAUTHENTICATED",
+                        "message": "expected the header Authorization: Bearer TOKEN",
+                    },
                     401,
                     {"www-authenticate": "Bearer"},
                 )
@@ -113,7 +116,9 @@ class _Answers:
             # Not an id that was refused: it may be anything.
             name = "" if identity and error.status == 400 else (identity or b"").decode("latin-1")  # noqa: PLR2004
             reply, version = self._refuse(error.status, str(error)), ""
-        await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply, name, version)})
+        await send(
+            {"type": "http.response.start", "status": reply.status, "headers": _headers(reply, name, version)}
+        )
         await send({"type": "http.response.body", "body": reply.body})
         self._state.metrics.count_request(self._name, reply.status, time.monotonic() - arrived)
 
@@ -140,7 +145,9 @@ class _Answers:
         if self._protocol == SCORING:
             kind = headers.get(b"content-type", b"application/json")
             if b"json" not in kind:
-                raise _RefusedError(415, f"Content-Type {kind.decode('latin-1')!r}: expected application/json")
+                raise _RefusedError(
+                    415, f"Content-Type {kind.decode('latin-1')!r}: expected application/json"
+                )
         elif given := headers.get(b"inference-header-content-length"):
             if not given.isdigit():
                 raise _RefusedError(400, "Inference-Header-Content-Length is no number")
@@ -179,7 +186,9 @@ class _Pages:
             {
                 "model": state.options.model,
                 "version": state.production.serving.version if state.production.serving else None,
-                "stages": {seat.stage: seat.serving.version if seat.serving else None for seat in state.seats},
+                "stages": {
+                    seat.stage: seat.serving.version if seat.serving else None for seat in state.seats
+                },
                 "refused": {
                     seat.stage: {number: refusal.reason for number, refusal in seat.refused.items()}
                     for seat in state.seats

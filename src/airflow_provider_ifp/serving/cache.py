@@ -79,7 +79,9 @@ class VersionCache:
         scratch = Path(tempfile.mkdtemp(prefix=".fetching-", dir=self._root))
         try:
             yield scratch
-            (scratch / "version.json").write_text(json.dumps({"files_digest": files_digest}), encoding="utf-8")
+            (scratch / "version.json").write_text(
+                json.dumps({"files_digest": files_digest}), encoding="utf-8"
+            )
             target = self._root / version
             if target.exists():  # damaged, or fetched by a server beside us
                 target.rename(scratch / "replaced")

@@ -87,7 +87,13 @@ def start_process(
     """
     ours, theirs = socket.socketpair()
     with theirs:
-        command = [sys.executable, "-m", f"airflow_provider_ifp.serving.{module}", str(theirs.fileno()), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            f"airflow_provider_ifp.serving.{module}",
+            str(theirs.fileno()),
+            *arguments,
+        ]
         process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],

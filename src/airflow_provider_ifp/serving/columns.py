@@ -19,11 +19,13 @@ from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.core.profile import CategoricalProfile, ListProfile, NumericProfile, Profile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from airflow_provider_ifp.core.profile import Feature
 
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
+_PLAIN = {pa.float32(), pa.float64(), pa.string()}
 
 _DECLARED = {
     DataType.boolean: pa.bool_(),
@@ -70,6 +72,40 @@ class Column:
         return _DATATYPES.get(self.type, "BYTES")
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The features of a model, in order; none where it takes whatever the caller sends.
+
+    Attributes:
+        all: Every one.
+        names: Their names.
+        required: Those that every request must have.
+        special: Those by which the frames of two requests may differ in type: without a type of their own,
+            optional, or of whole numbers or booleans, which with a missing value are floats or objects.
+    """
+
+    all: tuple[Column, ...]
+    names: tuple[str, ...]
+    required: frozenset[str]
+    special: tuple[Column, ...]
+
+    @classmethod
+    def of(cls, columns: Iterable[Column]) -> Columns:
+        """Put together."""
+        every = tuple(columns)
+        return cls(
+            every,
+            tuple(column.name for column in every),
+            frozenset(column.name for column in every if column.required),
+            tuple(column for column in every if column.type not in _PLAIN or not column.required),
+        )
+
+    @classmethod
+    def untyped(cls, names: Iterable[str]) -> Columns:
+        """What a request has, for a model without columns of its own."""
+        return cls.of(Column(name, None) for name in names)
+
+
 def read_profile(path: Path | None) -> dict[str, Feature]:
     """The features of the reference window's profile by name; empty where there is none."""
     if path is None:
@@ -78,8 +114,8 @@ def read_profile(path: Path | None) -> dict[str, Feature]:
     return {feature.name: feature for feature in Profile.from_json(record, where=str(path)).features}
 
 
-def read_columns(schema: Any, features: dict[str, Feature]) -> tuple[Column, ...]:
-    """The columns of an MLflow input schema; none where the model takes whatever the caller sends.
+def read_columns(schema: Any, features: dict[str, Feature]) -> Columns:
+    """The columns of an MLflow input schema.
 
     Args:
         schema: MLflow's `Schema`, or None.
@@ -89,13 +125,13 @@ def read_columns(schema: Any, features: dict[str, Feature]) -> tuple[Column, ...
         ModelError: it is a schema of tensors, or of columns without names.
     """
     if schema is None:
-        return ()
+        return Columns.of(())
     if schema.is_tensor_spec() or not schema.has_input_names():
         raise ModelError(
             f"its signature is {schema}: expected named columns; register the model with a signature of its "
             "features"
         )
-    return tuple(
+    return Columns.of(
         Column(spec.name, _arrow_type(spec.type, features.get(spec.name)), bool(spec.required))
         for spec in schema.inputs
     )

@@ -166,7 +166,11 @@ def main(fd: int, settings: dict[str, Any]) -> int:
             tell(UnknownModel(str(error)))
             return 1
         follower = Follower(
-            settings["model"], tuple(settings["stages"]), cache, lambda: _connect(settings["tracking_uri"]), tell
+            settings["model"],
+            tuple(settings["stages"]),
+            cache,
+            lambda: _connect(settings["tracking_uri"]),
+            tell,
         )
         try:
             while True:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from airflow_provider_ifp.serving.columns import CATEGORY
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_ifp.serving.columns import Column
+    from airflow_provider_ifp.serving.columns import Column, Columns
 
 
 @dataclass(slots=True)
@@ -55,36 +56,35 @@ class Answers:
     rows: int
 
 
-def kind_of(asked: Asked, columns: Sequence[Column]) -> Hashable:
+def kind_of(asked: Asked, columns: Columns) -> Hashable:
     """What a request's frame would look like; requests of one kind may share a frame.
 
     Raises:
         SignatureError: a column is missing, or has values of several types.
     """
-    found: list[Hashable] = []
-    for column in columns:
-        values = asked.columns.get(column.name)
-        if values is None:
-            if column.required:
-                there = ", ".join(map(repr, asked.columns)) or "none"
-                raise SignatureError(f"column {column.name!r} is missing; the request has {there}")
-            found.append(None)
-        elif column.type is None:
-            found.append(_to_arrow(values, column).type)
-        elif pa.types.is_integer(column.type) or pa.types.is_boolean(column.type):
-            # A column of these with a missing value is one of floats, or of objects, in pandas.
-            found.append(isinstance(values, list | tuple) and None in values)
-    return tuple(found)
+    if not columns.required <= asked.columns.keys():
+        missing = next(name for name in columns.names if name in columns.required - asked.columns.keys())
+        there = ", ".join(map(repr, asked.columns)) or "none"
+        raise SignatureError(f"column {missing!r} is missing; the request has {there}")
+    return tuple(_type_of(asked.columns.get(column.name), column) for column in columns.special)
 
 
-def join_columns(requests: Sequence[Asked], columns: Sequence[Column]) -> dict[str, pa.Array]:
-    """The columns of requests of one kind, one below the other; the optional ones that they lack are left out.
+def _type_of(values: Sequence[Any] | np.ndarray | None, column: Column) -> Hashable:
+    if values is None:
+        return None
+    if column.type is None:
+        return _to_arrow(values, column).type
+    return isinstance(values, list | tuple) and None in values
+
+
+def join_columns(requests: Sequence[Asked], columns: Columns) -> dict[str, pa.Array]:
+    """The columns of requests of one kind, one below the other; without the optional ones that they lack.
 
     Raises:
         SignatureError: a value is none of its column's type.
     """
     joined = {}
-    for column in columns:
+    for column in columns.all:
         parts = [asked.columns[column.name] for asked in requests if column.name in asked.columns]
         if not parts:
             continue
@@ -100,9 +100,14 @@ def make_frame(columns: Mapping[str, pa.Array]) -> pd.DataFrame:
     """The frame, with the types that the table of the training data would have in pandas."""
     if columns and all(pa.types.is_float64(array.type) for array in columns.values()):
         values = [array.to_numpy(zero_copy_only=False) for array in columns.values()]
-        return pd.DataFrame(np.column_stack(values), columns=list(columns))
+        return pd.DataFrame(np.column_stack(values), columns=_index(tuple(columns)))
     frame: pd.DataFrame = pa.table(dict(columns)).to_pandas()
     return frame
+
+
+@lru_cache(maxsize=16)
+def _index(names: tuple[str, ...]) -> pd.Index[str]:
+    return pd.Index(names)
 
 
 def _to_arrow(values: Sequence[Any] | np.ndarray, column: Column) -> pa.Array:

@@ -138,7 +138,11 @@ class Lane:
             return
         sent, calls = next(iter(worker.outstanding.values()))
         if sent < latest:
-            log.warning("version %s did not answer within %g s; its process is ended", worker.found.version, self._timeout)
+            log.warning(
+                "version %s did not answer within %g s; its process is ended",
+                worker.found.version,
+                self._timeout,
+            )
             for call in calls:
                 _refuse(call, TIMED_OUT, f"the model did not answer within {self._timeout:g} s")
                 call.tries = _TRIES

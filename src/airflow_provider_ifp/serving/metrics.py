@@ -33,7 +33,10 @@ class Metrics:
             "ifp_request_seconds", "From arrival to answer", buckets=_SECONDS, registry=self._registry
         )
         self._compute = Histogram(
-            "ifp_compute_seconds", "The model's own time for a batch", buckets=_SECONDS, registry=self._registry
+            "ifp_compute_seconds",
+            "The model's own time for a batch",
+            buckets=_SECONDS,
+            registry=self._registry,
         )
         self._rows = Histogram("ifp_batch_rows", "Rows in a batch", buckets=_ROWS, registry=self._registry)
         self._children: dict[tuple[str, int], Counter] = {}
@@ -59,7 +62,9 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """prometheus_client's: what is so now."""
         state = self._state
-        version = GaugeMetricFamily("ifp_model_version", "The version that answers", labels=["stage", "version"])
+        version = GaugeMetricFamily(
+            "ifp_model_version", "The version that answers", labels=["stage", "version"]
+        )
         refused = GaugeMetricFamily(
             "ifp_version_refused", "Versions that were refused", labels=["stage", "version", "reason"]
         )
@@ -77,16 +82,22 @@ class Metrics:
             swaps.add_metric([seat.stage], seat.swaps)
             restarts.add_metric([seat.stage], seat.restarts)
         yield from (version, refused, waiting, swaps, restarts)
-        yield GaugeMetricFamily("ifp_registry_up", "Whether it answered last time", value=not state.registry_trouble)
+        yield GaugeMetricFamily(
+            "ifp_registry_up", "Whether it answered last time", value=not state.registry_trouble
+        )
         if state.registry_seen:
             age = time.monotonic() - state.registry_seen
             yield GaugeMetricFamily("ifp_registry_age_seconds", "Since it last answered", value=age)
-        mirrored = CounterMetricFamily("ifp_mirrored_requests", "Requests mirrored to @shadow", labels=["outcome"])
+        mirrored = CounterMetricFamily(
+            "ifp_mirrored_requests", "Requests mirrored to @shadow", labels=["outcome"]
+        )
         mirrored.add_metric(["sent"], state.mirrored)
         mirrored.add_metric(["dropped"], state.mirror_dropped)
         yield mirrored
         if state.log is not None:
-            rows = CounterMetricFamily("ifp_log_rows", "Rows of the prediction log", labels=["stage", "outcome"])
+            rows = CounterMetricFamily(
+                "ifp_log_rows", "Rows of the prediction log", labels=["stage", "outcome"]
+            )
             for stage, counts in state.log.counters().items():
                 for outcome, count in counts.items():
                     rows.add_metric([stage, outcome], count)

@@ -26,6 +26,7 @@ class ServeOptions:
         poll_seconds: How often the registry is asked, give or take a fifth.
         max_bytes: The largest body of a request.
         queue: Requests that may wait for the model; one more is answered 503.
+        threads: Threads of a version's process for one call of the model.
         timeout_seconds: How long a request may take, from its arrival.
     """
 
@@ -41,6 +42,7 @@ class ServeOptions:
     poll_seconds: float = 5.0
     max_bytes: int = 16 << 20
     queue: int = 1024
+    threads: int = 1
     timeout_seconds: float = 30.0
 
 

@@ -159,6 +159,8 @@ class Seat:
     def _on_lost(self, worker: Worker) -> None:
         if worker is self.worker:
             self.restarts += 1
-            log.warning("the process of %s version %s is gone; another is started", self._model, worker.found.version)
+            log.warning(
+                "the process of %s version %s is gone; another is started", self._model, worker.found.version
+            )
         self.lane.on_lost(worker)
         self._changed.set()

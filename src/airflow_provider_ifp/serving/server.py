@@ -46,7 +46,10 @@ def serve(options: ServeOptions) -> None:
 
     address = _registry_address(options.tracking_uri)
     cache = VersionCache(options.cache, address, options.model)
-    with _listening(options.host, options.port) as listener, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        _listening(options.host, options.port) as listener,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         runner.run(_Server(options, address, cache).run(listener))
 
 
@@ -63,7 +66,7 @@ class _Server:
     def __init__(self, options: ServeOptions, address: str, cache: VersionCache) -> None:
         self._options = options
         self._address = address
-        self._spare = Spare()
+        self._spare = Spare(options.threads)
         stages = (PRODUCTION, SHADOW) if options.mirror else (PRODUCTION,)
         self._stages = stages
         spool = options.cache / "spool"
@@ -179,6 +182,8 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         kind = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server(kind[4][:2], family=kind[0], backlog=_BACKLOG)
     except OSError as error:
-        raise ServiceError(f"cannot listen at {host}:{port}: {error.strerror or error}; choose another --port") from None
+        raise ServiceError(
+            f"cannot listen at {host}:{port}: {error.strerror or error}; choose another --port"
+        ) from None
     with listener:
         yield listener

@@ -54,12 +54,14 @@ def warm_up(served: Served, features: Mapping[str, Feature]) -> Warmth:
     Raises:
         ModelError: it raises, or answers another number of rows.
     """
-    if not served.columns:
+    if not served.columns.names:
         return Warmth([Tensor("prediction", "FP64", [-1])])
-    known = features.keys() >= set(served.names)
+    known = features.keys() >= set(served.columns.names)
     outputs: dict[str, Any] = {}
     for rows in SIZES:
-        values = {column.name: _values(column, features.get(column.name), rows) for column in served.columns}
+        values = {
+            column.name: _values(column, features.get(column.name), rows) for column in served.columns.all
+        }
         try:
             outputs = served.predict(join_columns([Asked(values, rows)], served.columns), rows)
         except Exception as error:

@@ -49,7 +49,7 @@ def open_version(opening: Open) -> tuple[Served | None, Opened | Refused]:
         return None, Refused(str(error))
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything while it is opened
         return None, Refused(f"{type(error).__name__}: {error}")
-    inputs = [Tensor(column.name, column.datatype, [-1]) for column in columns]
+    inputs = [Tensor(column.name, column.datatype, [-1]) for column in columns.all]
     return served, Opened(inputs, warmth.outputs, time.monotonic() - started, warmth.unsure or "")
 
 

@@ -25,18 +25,26 @@ log = logging.getLogger(__name__)
 _OPEN_SECONDS = 600.0
 _TOKEN = "IFP_SERVE_TOKEN"  # noqa: S105 - the variable's name
 
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
 
 class Spare:
-    """Starts the spare, and asks it for workers."""
+    """Starts the spare, and asks it for workers.
 
-    def __init__(self) -> None:
+    Args:
+        threads: Of each worker, for one call of the model. On small batches more than one mostly wait for
+            each other, and burn a core while they do.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self._threads = {name: str(threads) for name in _THREADS}
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._ready: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start it, in an environment without the registry's credentials; its imports take seconds."""
-        environment = user_environment(os.environ, seed=0)
+        environment = {**user_environment(os.environ, seed=0), **self._threads}
         environment.pop(_TOKEN, None)
         self._process, self._control = start_process("spare", environment=environment)
         self._ready = asyncio.create_task(self._wait_until_ready(self._control))
