@@ -104,6 +104,11 @@ class Seat:
         log.error("%s version %s is refused at %s, %s: %s", self._model, version, self.stage, stays, reason)
         self._changed.set()
 
+    def close(self) -> None:
+        """End what answers."""
+        self._wanted = self.serving = None
+        self.lane.put(None)
+
     async def keep(self) -> None:
         """Put the right version in the seat, again and again; runs until it is cancelled."""
         while True:

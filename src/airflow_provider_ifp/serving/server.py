@@ -122,8 +122,7 @@ class _Server:
         if self._log is not None:
             await self._log.close()
         for seat in self._state.seats:
-            if seat.worker is not None:
-                seat.worker.close()
+            seat.close()
         self._spare.stop()
         if self._follower is not None:
             self._follower.kill()
