@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+_OK = 200
 _WAIT_SECONDS = 60.0
 
 
@@ -32,11 +33,11 @@ class Connection(asyncio.Protocol):
         self._answer: asyncio.Future[tuple[int, str]] | None = None
 
     def connection_made(self, transport: Any) -> None:
-        """asyncio's."""
+        """It is open."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """asyncio's: an answer is whole when its body has the length that its header says."""
+        """An answer is whole when its body has the length that its header says."""
         self._pending += data
         head, found, body = self._pending.partition(b"\r\n\r\n")
         if not found:
@@ -49,7 +50,7 @@ class Connection(asyncio.Protocol):
         self._finish(int(lines[0].split()[1]), headers.get(b"x-model-version", b"").decode())
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's
-        """asyncio's."""
+        """It is gone, and with it what was under way."""
         self._transport = None
         self._finish(0, "")
 
@@ -107,7 +108,7 @@ class Load:
         connection = await self._connect()
         while (began := time.perf_counter()) < until:
             status, version = await connection.ask(self._request)
-            self.latencies.append((time.perf_counter() - began) * 1000 if status == 200 else None)
+            self.latencies.append((time.perf_counter() - began) * 1000 if status == _OK else None)
             self.versions.append(version)
             if not connection.alive:
                 connection = await self._connect()
@@ -117,7 +118,7 @@ class Load:
         if not connection.alive:
             connection = await self._connect()
         status, self.versions[number] = await connection.ask(self._request)
-        if status == 200:
+        if status == _OK:
             self.latencies[number] = (time.perf_counter() - due) * 1000
         idle.append(connection)
 

@@ -10,7 +10,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from airflow_provider_ifp.core.errors import ModelError, RequestError, SignatureError
@@ -23,6 +22,7 @@ from airflow_provider_ifp.serving.wire import OPEN_INFERENCE, Answered, Reply
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
+    import numpy as np
     import pyarrow as pa
 
     from airflow_provider_ifp.serving.wire import Ask, Request
@@ -125,7 +125,7 @@ class _Batch:
         if rows:
             try:
                 outputs = self.served.predict(joined, rows)
-            except Exception as error:  # noqa: BLE001 - likewise
+            except Exception as error:
                 if len(members) > 1:
                     raise
                 failure, outputs = error, {}

@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from airflow_provider_ifp import __version__
 from airflow_provider_ifp.serving.lane import Call
-from airflow_provider_ifp.serving.metrics import CONTENT_TYPE
+from airflow_provider_ifp.serving.pages import UNAVAILABLE, Pages, RefusedError, require_model
 from airflow_provider_ifp.serving.wire import OPEN_INFERENCE, SCORING, Reply, Request
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Mapping
 
-    from starlette.requests import Request as HttpRequest
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from airflow_provider_ifp.serving.state import State
@@ -31,22 +29,14 @@ if TYPE_CHECKING:
 _INVOCATIONS = "/invocations"
 _OPEN_PATHS = {"/ping", "/health", "/v2/health/live", "/v2/health/ready"}
 _ID_LENGTH = 200
+_BAD_REQUEST = 400
 _RETRY_AFTER = b"1"
-_UNAVAILABLE = 503
 _CODES = {500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE", 504: "TEMPORARILY_UNAVAILABLE"}
-
-
-class _RefusedError(Exception):
-    """The front itself answers this request, with a status and a reason."""
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 def build_app(state: State) -> ASGIApp:
     """The whole application."""
-    pages = _Pages(state)
+    pages = Pages(state)
     model = "/v2/models/{model}"
     version = model + "/versions/{version}"
     routes = [
@@ -70,7 +60,7 @@ def build_app(state: State) -> ASGIApp:
 
 
 class _Short:
-    """Takes the one path that matters past Starlette's router and middleware, which cost as much as all else."""
+    """Takes the one path that matters past Starlette's router and middleware: they cost as much as the rest."""
 
     def __init__(self, state: State, app: ASGIApp) -> None:
         self._answers = _Answers(state, SCORING)
@@ -128,9 +118,9 @@ class _Answers:
             body = await _read_body(receive, headers, self._state.options.max_bytes)
             request = self._request(headers, body, name)
             reply, version = await self._ask(request, arrived)
-        except _RefusedError as error:
+        except RefusedError as error:
             # Not an id that was refused: it may be anything.
-            name = "" if identity and error.status == 400 else (identity or b"").decode("latin-1")  # noqa: PLR2004
+            name = "" if identity and error.status == _BAD_REQUEST else (identity or b"").decode("latin-1")
             reply, version = self._refuse(error.status, str(error)), ""
         await send(
             {"type": "http.response.start", "status": reply.status, "headers": _headers(reply, name, version)}
@@ -141,32 +131,30 @@ class _Answers:
     async def _ask(self, request: Request, arrived: float) -> tuple[Reply, str]:
         seat = self._state.production
         if seat.serving is None:
-            raise _RefusedError(_UNAVAILABLE, "no version answers yet; /version says why")
+            raise RefusedError(UNAVAILABLE, "no version answers yet; /version says why")
         answer: asyncio.Future[tuple[Reply, str]] = _future()
         if not seat.lane.submit(Call(request, arrived, answer)):
-            raise _RefusedError(_UNAVAILABLE, f"{self._state.options.queue} requests wait already; try again")
+            raise RefusedError(UNAVAILABLE, f"{self._state.options.queue} requests wait already; try again")
         reply, version = await answer
         if not version:
-            raise _RefusedError(reply.status, reply.body.decode())
+            raise RefusedError(reply.status, reply.body.decode())
         return reply, version
 
     def _require_here(self, scope: Scope) -> None:
         if self._protocol == OPEN_INFERENCE:
-            _require_model(self._state, scope["path_params"])
+            require_model(self._state, scope["path_params"])
 
     def _request(self, headers: Mapping[bytes, bytes], body: bytes, name: str) -> Request:
         if headers.get(b"content-encoding", b"identity") != b"identity":
-            raise _RefusedError(415, "compressed bodies are not read; send it without Content-Encoding")
+            raise RefusedError(415, "compressed bodies are not read; send it without Content-Encoding")
         header_length = -1
         if self._protocol == SCORING:
             kind = headers.get(b"content-type", b"application/json")
             if b"json" not in kind:
-                raise _RefusedError(
-                    415, f"Content-Type {kind.decode('latin-1')!r}: expected application/json"
-                )
+                raise RefusedError(415, f"Content-Type {kind.decode('latin-1')!r}: expected application/json")
         elif given := headers.get(b"inference-header-content-length"):
             if not given.isdigit():
-                raise _RefusedError(400, "Inference-Header-Content-Length is no number")
+                raise RefusedError(400, "Inference-Header-Content-Length is no number")
             header_length = int(given)
         ts = time.time_ns() // 1000
         if self._state.options.trust_request_time and (said := headers.get(b"x-request-time")):
@@ -180,91 +168,11 @@ class _Answers:
         return Reply(status, msgspec.json.encode({"error_code": code, "message": reason}))
 
 
-class _Pages:
-    """What can be looked at."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    async def ping(self, _: HttpRequest) -> Response:
-        """MLflow's name for ready."""
-        return self._readiness()
-
-    async def live(self, _: HttpRequest) -> Response:
-        return JSONResponse({"live": True})
-
-    async def ready(self, _: HttpRequest) -> Response:
-        return self._readiness()
-
-    async def version(self, _: HttpRequest) -> Response:
-        state = self._state
-        return JSONResponse(
-            {
-                "model": state.options.model,
-                "version": state.production.serving.version if state.production.serving else None,
-                "stages": {
-                    seat.stage: seat.serving.version if seat.serving else None for seat in state.seats
-                },
-                "refused": {
-                    seat.stage: {number: refusal.reason for number, refusal in seat.refused.items()}
-                    for seat in state.seats
-                },
-                "registry": state.registry_trouble or "answers",
-                "server": f"ifp {__version__}",
-            }
-        )
-
-    async def metrics(self, _: HttpRequest) -> Response:
-        return Response(self._state.metrics.text(), media_type=CONTENT_TYPE)
-
-    async def server(self, _: HttpRequest) -> Response:
-        return JSONResponse({"name": "ifp", "version": __version__, "extensions": ["binary_tensor_data"]})
-
-    async def model(self, request: HttpRequest) -> Response:
-        try:
-            _require_model(self._state, request.path_params)
-        except _RefusedError as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        seat = self._state.production
-        worker = seat.worker
-        if worker is None or worker.opened is None:
-            return JSONResponse({"error": "no version answers yet"}, _UNAVAILABLE)
-        return JSONResponse(
-            {
-                "name": self._state.options.model,
-                "versions": [worker.found.version],
-                "platform": "mlflow_pyfunc",
-                "inputs": msgspec.to_builtins(worker.opened.inputs),
-                "outputs": msgspec.to_builtins(worker.opened.outputs),
-            }
-        )
-
-    async def model_ready(self, request: HttpRequest) -> Response:
-        try:
-            _require_model(self._state, request.path_params)
-        except _RefusedError as error:
-            return JSONResponse({"error": str(error)}, error.status)
-        return self._readiness()
-
-    def _readiness(self) -> Response:
-        ready = self._state.production.worker is not None
-        return JSONResponse({"ready": ready}, 200 if ready else _UNAVAILABLE)
-
-
-def _require_model(state: State, names: Mapping[str, str]) -> None:
-    model, version = names["model"], names.get("version")
-    if model != state.options.model:
-        raise _RefusedError(404, f"there is no model {model!r} here; this server has {state.options.model!r}")
-    serving = state.production.serving
-    if version is not None and serving is not None and version != serving.version:
-        raise _RefusedError(404, f"version {version} does not answer here; version {serving.version} does")
-
-
 async def _read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: int) -> bytes:
     too_large = f"the body is larger than {limit} bytes (--max-bytes); send fewer rows at once"
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > limit:
-        raise _RefusedError(413, too_large)
+        raise RefusedError(413, too_large)
     message = await receive()
     parts = [message.get("body", b"")]
     size = len(parts[0])
@@ -273,7 +181,7 @@ async def _read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: in
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
-            raise _RefusedError(413, too_large)
+            raise RefusedError(413, too_large)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -289,14 +197,14 @@ def _headers(reply: Reply, name: str, version: str) -> list[tuple[bytes, bytes]]
         headers.append((b"x-model-version", version.encode()))
     if binary:
         headers.append((b"inference-header-content-length", b"%d" % reply.header_length))
-    if reply.status == _UNAVAILABLE:
+    if reply.status == UNAVAILABLE:
         headers.append((b"retry-after", _RETRY_AFTER))
     return headers
 
 
 def _checked_id(identity: bytes) -> str:
     if len(identity) > _ID_LENGTH or not identity.isascii() or not identity.decode("ascii").isprintable():
-        raise _RefusedError(400, f"x-request-id: expected at most {_ID_LENGTH} printable characters of ASCII")
+        raise RefusedError(400, f"x-request-id: expected at most {_ID_LENGTH} printable characters of ASCII")
     return identity.decode("ascii")
 
 
@@ -304,7 +212,7 @@ def _microseconds(said: bytes) -> int:
     try:
         time_said = datetime.fromisoformat(said.decode("ascii"))
     except ValueError:
-        raise _RefusedError(
+        raise RefusedError(
             400, f"x-request-time: {said.decode('latin-1')!r} is no time such as 2026-11-25T05:00:00Z"
         ) from None
     if time_said.tzinfo is None:

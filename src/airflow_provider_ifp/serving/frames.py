@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,9 +22,13 @@ from airflow_provider_ifp.core.errors import SignatureError
 from airflow_provider_ifp.serving.columns import CATEGORY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
     from airflow_provider_ifp.serving.columns import Column, Columns
+
+
+_SHOWN = 80
+"""Characters of a wrong value that a message repeats."""
 
 
 @dataclass(slots=True)
@@ -73,7 +76,7 @@ def _type_of(values: Sequence[Any] | np.ndarray | None, column: Column) -> Hasha
     if values is None:
         return None
     if column.type is None:
-        return _to_arrow(values, column).type
+        return str(_to_arrow(values, column).type)
     return isinstance(values, list | tuple) and None in values
 
 
@@ -241,4 +244,4 @@ def _complaint(values: Sequence[Any] | np.ndarray, column: Column, error: Except
 
 def _shown(value: Any) -> str:
     text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"  # noqa: PLR2004 - what a line bears
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

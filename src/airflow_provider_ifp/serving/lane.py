@@ -74,6 +74,7 @@ class Lane:
         self._under_way = 0
         self._scheduled = False
         self._alone = False
+        self._idle = asyncio.Event()
 
     @property
     def waiting(self) -> int:
@@ -95,6 +96,12 @@ class Lane:
             old.retire()
         self._schedule()
 
+    async def drained(self) -> None:
+        """Wait until all that was taken is answered, if there is somebody to answer it."""
+        while self.waiting and self.worker is not None:
+            self._idle.clear()
+            await self._idle.wait()
+
     def drop_all(self, reason: str) -> None:
         """Answer all that wait that nobody will answer them."""
         while self._queue:
@@ -105,6 +112,8 @@ class Lane:
         _, calls = worker.outstanding.pop(answered.batch)
         self._under_way -= len(calls)
         self._pump()
+        if not self.waiting:
+            self._idle.set()
         now = time.monotonic()
         took = [int((now - call.arrived) * 1e6) for call in calls]
         for call, reply in zip(calls, answered.replies, strict=True):
@@ -126,6 +135,7 @@ class Lane:
                 _refuse(call, FAILED, "the model's process ended twice while it answered this request")
         if self.worker is worker:
             self.worker = None
+        self._idle.set()
         self._schedule()
 
     def sweep(self) -> None:

@@ -1,7 +1,8 @@
 """The prediction log's rows of a batch, as the worker sends them.
 
-With `place`, the request's place in the batch, instead of `e2e_us`, which is known only where the answer leaves. Types are those of the log: whatever the model answers as
-numbers is float64 there (contract, section 5).
+With `place`, the request's place in the batch, instead of `e2e_us`, which is known only where the answer
+leaves. Types are those of the log: whatever the model answers as numbers is float64 there (contract,
+section 5).
 """
 
 from __future__ import annotations

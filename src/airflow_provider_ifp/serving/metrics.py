@@ -5,7 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ class Metrics:
     """Counts requests, and reads everything else off the state when asked."""
 
     def __init__(self, state: State) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
         self._state = state
         self._requests = Counter(
@@ -40,7 +47,7 @@ class Metrics:
         )
         self._rows = Histogram("ifp_batch_rows", "Rows in a batch", buckets=_ROWS, registry=self._registry)
         self._children: dict[tuple[str, int], Counter] = {}
-        self._registry.register(self)  # type: ignore[arg-type]  # anything with collect() will do
+        self._registry.register(self)
 
     def count_request(self, protocol: str, status: int, seconds: float) -> None:
         """One request was answered."""

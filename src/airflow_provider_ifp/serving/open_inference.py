@@ -36,6 +36,7 @@ _DTYPES = {
     "FP32": np.dtype("<f4"),
     "FP64": np.dtype("<f8"),
 }
+_ALLOWED: dict[str, set[type]] = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}
 _SIZE = struct.Struct("<I")
 _MATRIX = 2
 
@@ -167,7 +168,7 @@ def _from_json(name: str, datatype: str, data: Any) -> Any:
 
 def _vector(name: str, datatype: str, data: list[Any]) -> np.ndarray:
     dtype = _DTYPES[datatype]
-    allowed = {"b": {bool}, "i": {int}, "u": {int}, "f": {int, float}}[dtype.kind]
+    allowed = _ALLOWED[dtype.kind]
     if not set(map(type, data)) <= allowed:
         wrong = next(value for value in data if type(value) not in allowed)
         raise RequestError(f"input {name!r}: {wrong!r} is no {datatype}")
@@ -218,7 +219,8 @@ def _columns_of(name: str, values: Any, names: Sequence[str]) -> dict[str, Any]:
         return {name: values.tolist()}  # a column of lists
     if values.shape[1] != len(names):
         raise RequestError(
-            f"input {name!r} is no column of the model, and has {values.shape[1]} columns: expected {len(names)}"
+            f"input {name!r} is no column of the model, and has {values.shape[1]} columns: the model has "
+            f"{len(names)}"
         )
     columns = (values[:, place] for place in range(len(names)))
     if values.dtype == object:

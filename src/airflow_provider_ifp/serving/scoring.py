@@ -45,7 +45,7 @@ def read_request(body: bytes, names: Sequence[str]) -> Asked:
 
 
 def write_reply(answers: Answers) -> bytes:
-    """What MLflow's server answers for a frame: `{"predictions": [{"prediction": 1.5, "score": 0.9}, ...]}`."""
+    """As MLflow's server answers a frame: `{"predictions": [{"prediction": 1.5, "score": 0.9}, ...]}`."""
     names, values = list(answers.columns), answers.columns.values()
     records = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
     return msgspec.json.encode({"predictions": records})

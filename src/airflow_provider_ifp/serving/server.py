@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -114,11 +115,10 @@ class _Server:
     async def _close(self) -> None:
         if self._follower_channel is not None:
             self._follower_channel.close()
-        # The shadow's answers count, too: they are half of a pair.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._options.timeout_seconds):
-                while self._state.shadow is not None and self._state.shadow.lane.waiting:
-                    await asyncio.sleep(0.02)
+        if self._state.shadow is not None:
+            # The shadow's answers count, too: they are half of a pair.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._state.shadow.lane.drained(), self._options.timeout_seconds)
         if self._log is not None:
             await self._log.close()
         for seat in self._state.seats:
@@ -170,7 +170,7 @@ class _Server:
 
 def _registry_address(tracking_uri: str | None) -> str:
     """The registry's address without credentials, which names its part of the cache."""
-    said = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or os.path.abspath("mlruns")  # noqa: PTH100 - its text
+    said = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"default of {Path.cwd()}"
     scheme, there, rest = said.partition("://")
     return f"{scheme}{there}{rest.rpartition('@')[2] if '@' in rest.partition('/')[0] else rest}"
 

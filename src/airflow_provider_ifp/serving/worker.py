@@ -77,7 +77,7 @@ def _unwrapped(model: object) -> object:
     if not isinstance(model, PyFuncModel):
         raise ModelError(f"MLflow opened a {type(model).__name__}, expected a pyfunc")
     try:
-        raw: object = model.get_raw_model()
+        raw: object = model.get_raw_model()  # type: ignore[no-untyped-call]
     except (NotImplementedError, MlflowException):
         return model
     return raw if hasattr(raw, "predict") else model
