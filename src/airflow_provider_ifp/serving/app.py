@@ -60,7 +60,7 @@ def build_app(state: State) -> ASGIApp:
 
 
 class _Short:
-    """Takes the one path that matters past Starlette's router and middleware: they cost as much as the rest."""
+    """Takes the path that matters past Starlette's router and middleware: they cost as much as the rest."""
 
     def __init__(self, state: State, app: ASGIApp) -> None:
         self._answers = _Answers(state, SCORING)
