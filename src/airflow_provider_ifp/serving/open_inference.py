@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from airflow_provider_ifp.core.errors import RequestError
+from airflow_provider_ifp.serving.bodies import decode_json
 from airflow_provider_ifp.serving.frames import Asked
 
 if TYPE_CHECKING:
@@ -72,10 +73,7 @@ def read_request(body: bytes, header_length: int, names: Sequence[str]) -> Asked
             f"Inference-Header-Content-Length is {header_length}, and the body has {len(body)} bytes"
         )
     header, rest = (body, b"") if header_length < 0 else (body[:header_length], body[header_length:])
-    try:
-        content = msgspec.json.decode(header)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"the body is no JSON: {error}") from None
+    content = decode_json(header)
     if not isinstance(content, dict) or not isinstance(content.get("inputs"), list):
         raise RequestError("the body has no list 'inputs'")
     columns: dict[str, Any] = {}

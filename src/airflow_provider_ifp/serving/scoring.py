@@ -7,13 +7,13 @@ a model with named columns. Source: https://mlflow.org/docs/latest/genai/serving
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from airflow_provider_ifp.core.errors import RequestError
+from airflow_provider_ifp.serving.bodies import decode_json
 from airflow_provider_ifp.serving.frames import Asked
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def read_request(body: bytes, names: Sequence[str]) -> Asked:
     Raises:
         RequestError: it is no such JSON; the message says where.
     """
-    content = _decode(body)
+    content = decode_json(body)
     if not isinstance(content, dict):
         raise RequestError(f"the body is a JSON {_kind(content)}: expected an object with {_listed()}")
     formats = [name for name in FORMATS if name in content]
@@ -54,16 +54,6 @@ def write_reply(answers: Answers) -> bytes:
 def write_error(code: str, message: str) -> bytes:
     """As MLflow's server tells errors."""
     return msgspec.json.encode({"error_code": code, "message": message})
-
-
-def _decode(body: bytes) -> Any:
-    try:
-        return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            raise RequestError(f"the body is no JSON: {error}") from None
 
 
 def _read_split(content: Any, names: Sequence[str]) -> tuple[dict[str, Sequence[Any]], int]:
