@@ -87,9 +87,8 @@ class Seat:
     def want(self, found: Found | None) -> None:
         """The version that stands at the stage now; None: none does."""
         self._wanted = found
-        if found is not None:
-            self.refused.pop(found.version, None)
-        else:
+        self.refused.clear()
+        if found is None:
             self.serving = None
             self.lane.put(None)
             self.lane.drop_all("no version stands at this stage")
@@ -117,9 +116,10 @@ class Seat:
             if target is not None and (self.worker is None or self.worker.found != target):
                 await self._open(target)
                 continue
-            delays = [refusal.until - time.monotonic() for refusal in self.refused.values()]
+            now = time.monotonic()
+            delays = [refusal.until - now for refusal in self.refused.values() if refusal.until > now]
             try:
-                async with asyncio.timeout(max(0.05, min(delays)) if delays and self._wanted else None):
+                async with asyncio.timeout(min(delays, default=None)):
                     await self._changed.wait()
             except TimeoutError:
                 continue

@@ -50,7 +50,10 @@ def test_requests_of_one_kind_get_the_frame_that_each_would_get_alone(name, data
 def test_a_missing_whole_number_makes_another_kind_since_it_makes_a_column_of_floats():
     kinds = [kind_of(Asked({"count": values}, 1), COLUMNS["count"]) for values in ([1], [None])]
     assert kinds[0] != kinds[1]
-    assert [frame("count", [1]).dtypes["count"], frame("count", [None]).dtypes["count"]] == ["int64", "float64"]
+    assert [frame("count", [1]).dtypes["count"], frame("count", [None]).dtypes["count"]] == [
+        "int64",
+        "float64",
+    ]
 
 
 def test_the_frame_is_that_of_the_training_table_in_pandas():

@@ -108,7 +108,10 @@ def tensor(**changed):
         (tensor(data=[[1.0], 2.0]), "nested unevenly"),
         (tensor(parameters={"binary_data_size": 8}), "binary_data_size is 8, and 0 bytes are there"),
         ({"inputs": [*tensor()["inputs"], *tensor()["inputs"]]}, "input 'a' is there twice"),
-        ({"inputs": [*tensor()["inputs"], {**tensor(shape=[0], data=[])["inputs"][0], "name": "b"}]}, "0 rows"),
+        (
+            {"inputs": [*tensor()["inputs"], {**tensor(shape=[0], data=[])["inputs"][0], "name": "b"}]},
+            "0 rows",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_told_with_the_tensor(body, said):
