@@ -160,7 +160,7 @@ class Lane:
 
     def _schedule(self) -> None:
         """Send at the end of this turn of the event loop, together with what comes in it."""
-        if not self._scheduled:
+        if self._queue and not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._pump)
 
