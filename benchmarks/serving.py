@@ -53,7 +53,7 @@ async def app(scope, receive, send):
     head = [(b"content-type", b"application/json"), (b"content-length", b"2")]
     await send({"type": "http.response.start", "status": 200, "headers": head})
     await send({"type": "http.response.body", "body": b"{}"})
-uvicorn.run(app, port=%d, http="httptools", loop="uvloop", lifespan="off", access_log=False, log_level="error")
+uvicorn.run(app, port=%d, http="httptools", loop="uvloop", lifespan="off", access_log=False)
 """
 MEGABYTE = 1 << 20
 
@@ -90,19 +90,9 @@ class Bench:
     def serving(self, model: str, *options: str) -> Iterator[tuple[str, Service]]:
         """`ifp serve` while the block runs."""
         port = free_port()
-        command = [
-            "-c",
-            SERVE,
-            "serve",
-            model,
-            "--port",
-            str(port),
-            "--tracking-uri",
-            self.uri,
-            "--poll",
-            "0.5",
-        ]
-        with self.started([*command, "--cache", str(self.folder / "cache"), *options], port) as service:
+        command = ["-c", SERVE, "serve", model, "--port", str(port), "--tracking-uri", self.uri]
+        more = ["--poll", "0.5", "--cache", str(self.folder / "cache"), *options]
+        with self.started([*command, *more], port) as service:
             yield f"http://127.0.0.1:{port}", service
 
     @contextmanager
@@ -212,13 +202,10 @@ def swap(bench: Bench) -> None:
     moved = found["versions"].index(second)
     latencies = [latency if latency is not None else np.inf for latency in found["latencies"]]
     before, during = latencies[1000:3500], latencies[max(0, moved - 1500) : moved + 500]
-    print(
-        f"{found['failed']} of {found['requests']:,} failed; the new version answers from request {moved:,} on"
-    )
+    print(f"{found['failed']} of {found['requests']:,} failed; from request {moved:,} on the new one answers")
     for name, part in [("before", before), ("the 3 s to the swap and 1 s after", during)]:
-        print(
-            f"{name}: p50 {np.percentile(part, 50):.1f} ms, p99 {np.percentile(part, 99):.1f}, max {max(part):.1f}"
-        )
+        p50, p99 = np.percentile(part, [50, 99])
+        print(f"{name}: p50 {p50:.1f} ms, p99 {p99:.1f}, max {max(part):.1f}")
 
 
 def mirror(bench: Bench) -> None:
