@@ -13,7 +13,7 @@ ifneq ($(PIP_INDEX_URL),)
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-.PHONY: help venv demo test unit lint test-gpu fuzz bench-digest bench-registry bench-drift bench-honesty bench-serving clean
+.PHONY: help venv demo test unit lint test-gpu fuzz bench-digest bench-registry bench-drift bench-honesty bench-gates bench-serving clean
 help:
 	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 5 minutes)"
 	@echo "make test      everything that Python packages alone can run (20 minutes on 2 cores)"
@@ -21,7 +21,7 @@ help:
 	@echo "make lint      ruff, mypy, and the schemas of workflows and docker-compose.yaml"
 	@echo "make test-gpu  what needs an NVIDIA GPU"
 	@echo "make fuzz      kill -9 at every call to MLflow, writers and servers (hours; FUZZ_KILLS=60: a quarter of one)"
-	@echo "make bench-digest, bench-registry, bench-drift, bench-honesty, bench-serving   the figures of benchmarks/README.md"
+	@echo "make bench-digest, bench-registry, bench-drift, bench-honesty, bench-gates, bench-serving   the figures of benchmarks/README.md"
 
 venv: $(READY)
 $(READY): pyproject.toml constraints.txt
@@ -62,6 +62,9 @@ bench-drift: $(READY)
 
 bench-honesty: $(READY)
 	$(BIN)/python benchmarks/drift_honesty.py $(BENCH_ARGS)
+
+bench-gates: $(READY)
+	$(BIN)/python benchmarks/gate_intervals.py $(BENCH_ARGS)
 
 bench-serving: $(READY)
 	MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT=true $(BIN)/python benchmarks/serving.py $(BENCH_ARGS)

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 
 from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.profiling import profile_column, profile_table
 from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.drift_record import drift_record
+from airflow_provider_ifp.core.drift_record import Compared, drift_record
+from airflow_provider_ifp.core.profile import ERROR, Profile
 from airflow_provider_ifp.core.rule import Rule
 from airflow_provider_ifp.core.windows import Window, calendar_blocks
 
@@ -23,19 +24,42 @@ def draw(seed, shift=0.0, names=("price",), rows=2_000, region=("north", "south"
     return pa.table({**numbers, "region": rng.choice(region, rows), "holes": holes})
 
 
-def record(current, *, rule=RULE, notes=(), names=("price",)):
+def record(current, *, rule=RULE, notes=(), names=("price",), errors=None):
     reference = draw(0, names=names)
     profile = profile_table(reference, reference.column_names)
-    days = [count_batches(profile, current.slice(start, 500).to_batches()) for start in (0, 500, 1_000)]
-    counts = count_batches(profile, current.to_batches())
     return drift_record(
-        check_drift(profile, counts, rule),
+        compared(profile, current, rule),
         model="demand",
         version="7",
         window=WINDOW,
         reference="what version 7 was trained on",
+        notes=notes,
+        errors=errors,
+    )
+
+
+def compared(profile, current, rule=RULE):
+    days = [count_batches(profile, current.slice(start, 500).to_batches()) for start in (0, 500, 1_000)]
+    counts = count_batches(profile, current.to_batches())
+    return Compared(
+        check=check_drift(profile, counts, rule),
         profile=profile,
         counts=counts,
         blocks=list(zip(calendar_blocks(WINDOW), days, strict=True)),
-        notes=notes,
+    )
+
+
+def errors_of_numbers(shift=0.0, rows=1_500):
+    """Production's errors in the window, against errors of mean 0 and deviation 1 on the holdout."""
+    draws = np.random.default_rng(3)
+    error = profile_column(ERROR, pa.array(draws.normal(size=2_000)), None)
+    profile = Profile((), 2_000, (error,))
+    return compared(profile, pa.table({ERROR: draws.normal(shift, 1, rows)}))
+
+
+def errors_of_labels(wrong, rows=1_500):
+    """Production's mistakes in the window, against a holdout without one."""
+    profile = Profile((), 2_000, (profile_column(ERROR, pa.array(["right"] * 2_000), None),))
+    return compared(
+        profile, pa.table({ERROR: ["wrong"] * int(rows * wrong) + ["right"] * int(rows * (1 - wrong))})
     )

@@ -69,7 +69,9 @@ def serve(folder: Path, life: str) -> None:
 
 def read_told(folder: Path, life: str) -> list[float]:
     """When each row was offered, in seconds since 1970."""
-    content = (folder / f"{life}.told").read_bytes()
+    told = folder / f"{life}.told"
+    content = told.read_bytes() if told.exists() else b""
+    content = content[: len(content) // 8 * 8]
     return [value for (value,) in struct.iter_unpack("d", content) if value]
 
 

@@ -51,7 +51,7 @@ def test_a_server_killed_at_random_loses_half_a_second_at_most_and_doubles_nothi
     lives = {f"life{number}": choice.uniform(0.2, 1.2) for number in range(KILLS)}
     for life, seconds in lives.items():
         process = start(serve, tmp_path, life)
-        while not (tmp_path / f"{life}.told").exists():
+        while not read_told(tmp_path, life):
             assert process.is_alive()
             time.sleep(0.01)
         time.sleep(seconds)

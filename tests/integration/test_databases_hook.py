@@ -1,5 +1,6 @@
 """Databases behind real Airflow connections, and queries rendered by Airflow's Jinja."""
 
+import asyncio
 import json
 import logging
 
@@ -9,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.policy import Policy
-from airflow_provider_ifp.hooks.databases import connect, rendered
+from airflow_provider_ifp.hooks.databases import connect, label_database, rendered
 from airflow_provider_ifp.operators.train import TrainOperator
 
 pytestmark = pytest.mark.airflow
@@ -84,3 +85,19 @@ def test_a_query_that_cannot_be_rendered_fails_without_retries(query, message):
     operator, policy = operator_of({"conn_id": "warehouse", "query": query})
     with pytest.raises(AirflowFailException, match=message):
         rendered(operator, policy, {"ds": "2024-02-01"})
+
+
+def test_a_triggerer_finds_the_database_of_labels_where_rows_have_a_key(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", f"postgres://ada:{PASSWORD}@db.example:5433/sales")
+    labelled = {"time_column": "ts", "label": "y", "key": ["id"]}
+
+    def found(**data):
+        return asyncio.run(label_database(Policy.from_json({"model": "sales", "data": {**labelled, **data}})))
+
+    stored = {"conn_id": "warehouse", "table": "sales"}
+    assert found(source=stored)("warehouse").url.host == "db.example"
+    assert found(source=stored, key=[]) is None
+    assert found(source="files") is None
+    monkeypatch.delenv("AIRFLOW_CONN_WAREHOUSE")
+    with pytest.raises(DatasetError, match="Airflow has no connection 'warehouse'"):
+        found(source=stored)("warehouse")

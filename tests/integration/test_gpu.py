@@ -18,8 +18,9 @@ from airflow_provider_ifp.core.moves import Attempt
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.flights import model_rows, read_flights, write_month
 from airflow_provider_ifp.loop.reproduce import reproduce
+from airflow_provider_ifp.loop.scoring import score_versions
 from airflow_provider_ifp.loop.train import Order, train
-from airflow_provider_ifp.loop.validate import score_versions, validate
+from airflow_provider_ifp.loop.validate import validate
 
 POLICY = Path(__file__).parents[2] / "dags" / "policies" / "flight-time.yaml"
 NOW = datetime(2013, 3, 1, tzinfo=UTC)

@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
+from tests import log_rows
 from tests.s3_server import running_s3
 
 from airflow_provider_ifp.adapters.count_cache import CountCache
 from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.dataset_profile import count_dataset, profile_dataset
 from airflow_provider_ifp.adapters.datasets import read_window, source_id
+from airflow_provider_ifp.adapters.log_compaction import compact_log
 from airflow_provider_ifp.adapters.log_files import describe_search
 from airflow_provider_ifp.adapters.manifest import manifest_digest
 from airflow_provider_ifp.adapters.parquet_counting import count_files
@@ -30,6 +32,7 @@ from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.services import own_environment
 from airflow_provider_ifp.loop.window import LogCounter
+from airflow_provider_ifp.serving.log_writer import LogWriter
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # boto3 and Python
 
@@ -221,6 +224,31 @@ def test_the_command_line_reads_s3_too(bucket, root):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows"] == {"reference": 600, "current": 600}
+
+
+def test_a_server_writes_to_it_and_compaction_merges_there(bucket, root, tmp_path):
+    everything = Window(None, log_rows.TIME + timedelta(days=1))
+
+    def ids():
+        read = read_log(root, "fares", "production", everything, ["x"], log_columns=["request_id"])
+        return sorted(read["request_id"].to_pylist())
+
+    def write(numbers):
+        writer = LogWriter(root, "fares", "production", spool=tmp_path / "spool")
+        for number in numbers:
+            assert writer.offer(log_rows.rows([number]))
+        assert writer.close(60)
+
+    for first in (0, 10, 20):
+        write(range(first, first + 10))
+    assert len(keys(bucket, root)) == 3
+    now = datetime.now(UTC) + timedelta(seconds=2)  # S3 tells whole seconds
+    done = compact_log(root, now=now, keep=timedelta(0))
+    assert (done.merged, done.written, done.rows, done.unreadable) == (3, 1, 30, [])
+    assert ids() == sorted(log_rows.numbered(30))
+    assert compact_log(root, now=now + timedelta(seconds=2), keep=timedelta(0)).removed == 3
+    assert ids() == sorted(log_rows.numbered(30))
+    assert len([key for key in keys(bucket, root) if key.endswith(".parquet")]) == 1
 
 
 def test_the_file_system_is_arrows_own():

@@ -107,11 +107,13 @@ class Loop:
 
     def answer(self, model, version, *, days=6, shift=0.0):
         """Write the last days' requests to the prediction log, as if the version had answered them."""
-        rows = draw(
-            seed=int(shift * 10), start=datetime.now(UTC) - timedelta(days=days), days=days, shift=shift
-        )
+        start = datetime.now(UTC) - timedelta(days=days)
+        self.log_answers(model, version, draw(int(shift * 10), start, days, shift), name=f"{model}-{shift}")
+
+    def log_answers(self, model, version, rows, *, name):
+        """Write rows to the prediction log as requests that the version answered rightly."""
         requests = {
-            "request_id": [f"{model}-{shift}-{row}" for row in range(rows.num_rows)],
+            "request_id": [f"{name}-{row}" for row in range(rows.num_rows)],
             "row": pa.array([0] * rows.num_rows, pa.int32()),
             "ts": rows["ts"],
             "model_version": [version] * rows.num_rows,
@@ -155,7 +157,8 @@ def loop(tmp_path_factory):
     in_files = f"{home}/data"
     in_database = f'{{conn_id: warehouse, query: "{QUERY}"}}'
     text = POLICY.format(model="stored", schedule="null", home=home, script="linear.py", bound=1)
-    (dags / "policies" / "stored.yaml").write_text(text.replace(in_files, in_database))
+    text = text.replace("  label: y", "  label: y\n  key: [x]").replace(in_files, in_database)
+    (dags / "policies" / "stored.yaml").write_text(text)
     with sqlite3.connect(home / "warehouse.db") as database:
         database.execute("create table days (ts timestamp, x double, y double)")
         rows = pq.read_table(home / "data").to_pylist()

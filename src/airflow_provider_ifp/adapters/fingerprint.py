@@ -30,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from airflow_provider_ifp.adapters.row_hash import Lanes, hash_cells, mix, wide_sum
 from airflow_provider_ifp.core.digest import canonical_json, digest_json
@@ -99,15 +100,30 @@ class Fingerprint:
         return ContentDigest(digest_json(record), self._rows)
 
     def _add(self, batch: pa.RecordBatch) -> None:
+        low, high = self._hash(batch)
+        self._sum = (self._sum + wide_sum(low) + (wide_sum(high) << 64)) % (1 << 128)
+        self._rows += batch.num_rows
+
+    def hash_rows(self, rows: pa.Table) -> NDArray[np.uint64]:
+        """Return a hash of each row, shape (rows,): equal rows have equal ones, whatever their encoding.
+
+        Raises:
+            DatasetError: As `update`.
+        """
+        if (found := _kinds_of(rows.schema)) != self._kinds:
+            raise DatasetError(f"fingerprint: expected columns {self._kinds}, found {found}")
+        hashed = [self._hash(batch)[0] for batch in rows.to_batches(max_chunksize=_CHUNK)]
+        return np.concatenate(hashed) if hashed else np.zeros(0, np.uint64)
+
+    def _hash(self, batch: pa.RecordBatch) -> Lanes:
+        """Two words a row."""
         sums = (np.zeros(batch.num_rows, np.uint64), np.zeros(batch.num_rows, np.uint64))
         for name, kind in self._kinds.items():
             cells = hash_cells(batch.column(name), kind, self._seeds[name])
             for total, lane in zip(sums, cells, strict=True):
                 np.add(total, lane, out=total)
         low = mix(sums[0] + (sums[1] << np.uint64(32) | sums[1] >> np.uint64(32)), 0)
-        high = mix(sums[1] ^ low, 1)
-        self._sum = (self._sum + wide_sum(low) + (wide_sum(high) << 64)) % (1 << 128)
-        self._rows += batch.num_rows
+        return low, mix(sums[1] ^ low, 1)
 
 
 def fingerprint_table(table: pa.Table) -> ContentDigest:

@@ -85,8 +85,8 @@ def read_label_files(root: str, model: str, window: Window) -> pa.Table:
     filesystem, _ = locate_labels(root, model)
     tables: list[pa.Table] = []
     names = [*_KEYS, LABEL, LABEL_TIME]
-    for path in list_label_files(root, model, window):
-        with opened(path, filesystem, within=None) as parquet:
+    for info in list_label_files(root, model, window):
+        with opened(info.path, filesystem, within=None) as parquet:
             require_columns(parquet.schema_arrow, names, "labels")
             table = _conform(parquet.read(columns=names, use_threads=False).select(names))
             if tables and table.schema != tables[0].schema:

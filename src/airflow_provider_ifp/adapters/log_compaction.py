@@ -33,7 +33,7 @@ from airflow_provider_ifp.core.compaction import removable, superseded
 from airflow_provider_ifp.core.errors import PredictionLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SMALL_BYTES: Final = 128 << 20
 """A file of that size is left as it is."""
@@ -127,32 +127,40 @@ def _compact_hour(
     settled_before: datetime,
     advance: Callable[[int], object],
 ) -> None:
-    old = {info.base_name for info in hour.files if _changed(info) <= settled_before}
     whole = {info.base_name: info.size for info in hour.files if is_whole(info)}
     there: set[str] = set(whole)
     sources: dict[str, frozenset[str]] = {}
     if len(whole) > 1 and any(name.startswith(PREFIX) for name in whole):
         there, sources = read_sources(filesystem, hour.folder, whole)
+    old = {info.base_name for info in hour.files if _changed(info) <= settled_before}
     useless = removable(there, sources, old)
-    left = {name for name in old if name.startswith(".") and name.endswith(".tmp")}
-    for name in sorted(useless | left):
+    abandoned = {name for name in old if name.startswith(".") and name.endswith(".tmp")}
+    for name in sorted(useless | abandoned):
         filesystem.delete_file(f"{hour.folder}/{name}")
     done.removed += len(useless)
+    live = there - superseded(there, sources)
+    small = {f"{hour.folder}/{name}": whole[name] for name in live if whole[name] < SMALL_BYTES}
+    if len(small) > 1:
+        _merge(filesystem, hour.folder, small, known=sources, done=done, advance=advance)
 
-    small = {
-        f"{hour.folder}/{name}": whole[name]
-        for name in there - superseded(there, sources)
-        if whole[name] < SMALL_BYTES
-    }
-    if len(small) < 2:  # noqa: PLR2004 - it takes two to merge
-        return
-    copies = find_copies(filesystem, small)
-    schemas, damaged = schemas_of(filesystem, sorted(small.keys() - copies.keys()))
+
+def _merge(
+    filesystem: fs.FileSystem,
+    folder: str,
+    sizes: Mapping[str, int],
+    *,
+    known: Mapping[str, frozenset[str]],
+    done: Compacted,
+    advance: Callable[[int], object],
+) -> None:
+    """Merge the files of each schema; of files with the same bytes one is read."""
+    copies = find_copies(filesystem, sizes)
+    schemas, damaged = schemas_of(filesystem, sorted(sizes.keys() - copies.keys()))
     done.unreadable += damaged
     for schema, paths in schemas:
-        merged = merge_files(
-            filesystem, hour.folder, paths, schema, copies=copies, known=sources, advance=advance
-        )
+        if len(paths) == 1 and paths[0] not in copies.values():
+            continue
+        merged = merge_files(filesystem, folder, paths, schema, copies=copies, known=known, advance=advance)
         done.unreadable += merged.damaged
         done.merged += merged.files
         done.written += merged.files > 0

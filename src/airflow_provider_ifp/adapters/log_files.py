@@ -153,14 +153,15 @@ def list_days(filesystem: fs.FileSystem, folder: str) -> dict[date, str]:
     return days
 
 
-def list_label_files(root: str, model: str, window: Window) -> list[str]:
-    """List the files of labels of the requests of the days that the window touches, sorted.
+def list_label_files(root: str, model: str, window: Window) -> list[fs.FileInfo]:
+    """List the files of labels of the requests of the days that the window touches, in the order of paths.
 
     Raises:
         PredictionLogError: No log of this model, or a store that cannot be listed.
     """
     filesystem, folder = locate_labels(root, model)
-    return sorted(info.path for _, info in _list_days_within(filesystem, folder, root, model, window))
+    found = [info for _, info in _list_days_within(filesystem, folder, root, model, window)]
+    return sorted(found, key=lambda info: info.path)
 
 
 def is_whole(info: fs.FileInfo) -> bool:

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.columns import value_type
 from airflow_provider_ifp.core.errors import DatasetError
+from airflow_provider_ifp.core.profile import RIGHT, WRONG
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.columns import Column
@@ -65,7 +66,7 @@ def prediction_errors(prediction: Column, label: Column, kind: ErrorKind, where:
             "model answers"
         )
     if kind == "category":
-        return pc.if_else(pc.equal(answered, true), "right", "wrong")
+        return pc.if_else(pc.equal(answered, true), RIGHT, WRONG)
     if answered.type != pa.float64():
         raise DatasetError(f"{where}: expected numbers, as at the training, found {label.type}")
     return pc.subtract(answered, true)

@@ -56,9 +56,8 @@ def split_by_time(rows: pa.Table, *, every: timedelta, name: str) -> Iterator[tu
         yield time.strftime(name), rows.slice(start, end - start)
 
 
-def to_parquet(rows: pa.Table) -> bytes:
-    """Write rows as the bytes of a Parquet file."""
+def to_parquet(rows: pa.Table) -> pa.Buffer:
+    """Write rows as the content of a Parquet file."""
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink)
-    content: bytes = sink.getvalue().to_pybytes()
-    return content
+    return sink.getvalue()

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from airflow_provider_ifp.core.labels import Classes
-from airflow_provider_ifp.core.metric_names import split_threshold
+from airflow_provider_ifp.core.metric_names import split_parameter
 
 Floats = NDArray[np.float64]
 
@@ -36,7 +36,7 @@ def of_class_rows(metric: str, rows: ClassRows, positive: int | None) -> Floats:
 
     Shares of nothing are 0, scikit-learn's `zero_division`.
     """
-    plain_metric, _ = split_threshold(metric)
+    plain_metric, _ = split_parameter(metric)
     recall = _share(rows.hits, rows.labelled)
     if plain_metric == "balanced_accuracy":
         present = rows.labelled > 0

@@ -6,12 +6,14 @@ Format `ifp.drift/1`, described in docs/drift-record.md.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ifp.core.counts import TOP_CATEGORIES, coarsen
 from airflow_provider_ifp.core.figures import figures
+from airflow_provider_ifp.core.profile import PREDICTION, WRONG
 from airflow_provider_ifp.core.psi import psi
 
 if TYPE_CHECKING:
@@ -25,53 +27,115 @@ if TYPE_CHECKING:
 FORMAT: Final = "ifp.drift/1"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """A check, and what it rests on.
+
+    Attributes:
+        check: What was found.
+        profile: The reference's.
+        counts: The current window's, by measured name.
+        blocks: Parts of the window in the order of time, with their counts.
+    """
+
+    check: DriftCheck
+    profile: Profile
+    counts: Mapping[str, Counts]
+    blocks: Sequence[tuple[Window, Mapping[str, Counts]]] = ()
+
+
 def drift_record(
-    check: DriftCheck,
+    compared: Compared,
     *,
     model: str,
     version: str,
     window: Window,
     reference: str,
-    profile: Profile,
-    counts: Mapping[str, Counts],
-    blocks: Sequence[tuple[Window, Mapping[str, Counts]]] = (),
     notes: Sequence[str] = (),
+    errors: Compared | None = None,
 ) -> dict[str, Any]:
     """Put together what a reader wants to see of a check.
 
     Args:
-        check: What was found.
+        compared: The check of features and answers.
         model: The registered model.
         version: The version in production.
         window: The current window.
         reference: What it was held against, in words: `what version 1 was trained on`.
-        profile: The reference's.
-        counts: The current window's, by measured name.
-        blocks: Parts of the window in the order of time, with their counts.
         notes: What was left out, and why.
+        errors: The check of production's errors; None: no label is known.
 
     Returns:
         Finite JSON. Features stand as in the check, the farthest moved first; a feature of a segment has its
         statistics, but no bins.
     """
-    features = {feature.name: feature for feature in profile.measured}
-    record = check.to_json()
-    for found, written in zip(check.features, record["features"], strict=True):
-        name = found.measured.name
-        if found.measured.segment is None and name in features and name in counts:
-            written["bins"] = _bins(features[name], counts[name])
-            written["over_time"] = [
-                _block(features[name], of, block[name]) for of, block in blocks if name in block
-            ]
-    return {
+    record = {
         "format": FORMAT,
         "model": model,
         "version": version,
         "window": _times(window),
         "reference": reference,
         "notes": list(notes),
-        **record,
+        **compared.check.to_json(),
+        "features": _features(compared),
     }
+    return record if errors is None else {**record, "error": _error(errors, compared.counts)}
+
+
+def _features(compared: Compared) -> list[dict[str, Any]]:
+    features = {feature.name: feature for feature in compared.profile.measured}
+    record = []
+    for found in compared.check.features:
+        written = found.to_json()
+        name = found.measured.name
+        if found.measured.segment is None and name in features and name in compared.counts:
+            written["bins"] = _bins(features[name], compared.counts[name])
+            written["over_time"] = [
+                _block(features[name], of, block[name]) for of, block in compared.blocks if name in block
+            ]
+        record.append(written)
+    return record
+
+
+def _error(errors: Compared, answers: Mapping[str, Counts]) -> dict[str, Any]:
+    """The error as a feature, with its size, and how many of production's answers have a label."""
+    feature = errors.profile.measured[0]
+    counts = errors.counts[feature.name]
+    windows = {"reference": feature.counts, "current": counts}
+    size = "rmse" if feature.kind == "number" else "wrong"
+    return {
+        "answered": answers[PREDICTION].rows if PREDICTION in answers else None,
+        "labelled": counts.rows,
+        size: {name: error_size(feature, of) for name, of in windows.items()},
+        **_features(errors)[0],
+    }
+
+
+def error_size(feature: Simple, counts: Counts) -> float | None:
+    """How wrong the answers of a window were; None where none has a label.
+
+    Args:
+        feature: The profile of errors: prediction - label, or `right` and `wrong`.
+        counts: On its bins.
+
+    Returns:
+        The root of the mean square of numbers, in their unit; of labels the share that was wrong.
+
+    >>> import numpy as np
+    >>> from airflow_provider_ifp.core.reference import profile_numbers
+    >>> errors = profile_numbers("prediction error", np.array([3.0, -4.0]))
+    >>> error_size(errors, errors.counts)
+    3.5355339059327378
+    """
+    if feature.kind == "category":
+        wrong = feature.names.index(WRONG) if WRONG in feature.names else None
+        # A holdout without a mistake has no bin for one: there they are the values that it lacks.
+        return int(counts.bins[-1 if wrong is None else wrong]) / counts.rows if counts.rows else None
+    moments = counts.moments
+    if moments is None or not moments.finite:
+        return None
+    mean = feature.centre + moments.sum / moments.finite
+    return math.hypot(mean, moments.deviation)
 
 
 def _bins(feature: Simple, counts: Counts) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.policy_trigger import DriftCondition, TriggerGroup
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from airflow_provider_ifp.core.findings import DriftCheck
     from airflow_provider_ifp.core.lifecycle import Ledger
@@ -69,15 +69,12 @@ def decide_without_data(ledger: Ledger, *, force: bool, reason: str) -> Firing |
     return None
 
 
-def decide_by_drift(
-    trigger: TriggerGroup, checks: Mapping[DriftCondition, DriftCheck], notes: Sequence[str] = ()
-) -> Firing:
+def decide_by_drift(trigger: TriggerGroup, checks: Mapping[DriftCondition, DriftCheck]) -> Firing:
     """Whether the conditions that must hold do: any of a group, or all of it; what is undecided never fires.
 
     Args:
         trigger: The policy's tree of conditions, all of them on drift.
         checks: What was found for each, in the order of the file.
-        notes: What a reader has to know beside it, such as files that were left out.
     """
     holds = _holds(trigger, checks)
     found = list(checks.values())
@@ -85,7 +82,7 @@ def decide_by_drift(
     return Firing(
         fired=holds is True,
         decided=holds is not None,
-        reasons=tuple(dict.fromkeys([*(check.reason for check in found), *notes])),
+        reasons=tuple(dict.fromkeys(check.reason for check in found)),
         check=deciding,
     )
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_ifp.core.figures import figure, figures
 from airflow_provider_ifp.core.metrics import direction
-from airflow_provider_ifp.core.verdict import Check, Outcome
+from airflow_provider_ifp.core.verdict import Check, Finding, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_ifp.core.bounds import Bound
+    from airflow_provider_ifp.core.metric_names import Direction
 
 SLACK: Final = 1e-12
 
@@ -55,6 +56,7 @@ def comparison_gate(
     confidence: float | None = None,
     interval: tuple[float, float] | None = None,
     rows: int | None = None,
+    better: Direction | None = None,
 ) -> Check:
     """Hold the candidate's metric against production's on the same rows.
 
@@ -66,6 +68,7 @@ def comparison_gate(
         confidence: Given, the interval's lower end is held against the tolerance instead of the difference.
         interval: Of the difference, in the better direction, at that confidence.
         rows: Rows that both answered.
+        better: Which way the metric is; None: one of the provider's own, which is known.
 
     >>> comparison_gate("f1", 0.895, 0.9, tolerance=-0.005).verdict
     'pass'
@@ -74,14 +77,17 @@ def comparison_gate(
     >>> comparison_gate("rmse", 10.2, 15.8, tolerance=0.0).reason
     'rmse 10.2 against production 15.8: better by 5.6'
     """
-    sign = 1.0 if direction(metric) == "higher" else -1.0
+    sign = 1.0 if (better or direction(metric)) == "higher" else -1.0
     bound = production + sign * tolerance
     if not all(map(math.isfinite, (candidate, production, tolerance))):
         reason = f"{metric} {candidate} against production {production}: not to be compared"
         return Check(name="comparison", metric=metric, rows=rows, verdict="fail", reason=reason)
     if confidence is not None:
         verdict, reason = _by_interval(
-            metric, candidate, production, tolerance=tolerance, confidence=confidence, interval=interval
+            told_against(metric, candidate, production, sign * (candidate - production)),
+            tolerance=tolerance,
+            confidence=confidence,
+            interval=interval,
         )
     else:
         verdict, reason = _by_point(metric, candidate, production, sign, tolerance)
@@ -95,7 +101,51 @@ def comparison_gate(
         rows=rows,
         verdict=verdict,
         reason=reason,
+        finding=None if interval is None else finding_of(interval, tolerance),
     )
+
+
+def finding_of(interval: tuple[float, float], tolerance: float) -> Finding:
+    """Say what the paired interval shows, whatever decides.
+
+    Args:
+        interval: Of candidate - production in the better direction.
+        tolerance: Differences smaller than it, either way, do not matter.
+
+    Returns:
+        `better`: all of it above 0; `equivalent`: all of it within the tolerance; `worse`: all of it below 0;
+        else `inconclusive`.
+
+    >>> [finding_of(one, -0.005) for one in ((0.001, 0.009), (-0.004, 0.003), (-0.03, -0.006), (-0.03, 0.02))]
+    ['better', 'equivalent', 'worse', 'inconclusive']
+    """
+    low, high = interval
+    margin = abs(tolerance) + SLACK
+    if low > 0:
+        return "better"
+    if -margin <= low and high <= margin:
+        return "equivalent"
+    return "worse" if high < 0 else "inconclusive"
+
+
+def rows_needed(interval: tuple[float, float] | None, rows: int, tolerance: float) -> int | None:
+    """Say how many rows would tell a difference of the tolerance from none.
+
+    Returns:
+        So many that the interval reaches no farther than the tolerance; None where these rows do, or where
+        there is no tolerance that could be reached.
+
+    >>> rows_needed((-0.02, 0.02), 1_000, -0.005)
+    16000
+    >>> rows_needed((-0.002, 0.002), 1_000, -0.005) is None
+    True
+    """
+    if interval is None or not tolerance:
+        return None
+    reach = (interval[1] - interval[0]) / 2
+    if reach <= abs(tolerance):
+        return None
+    return math.ceil(rows * (reach / tolerance) ** 2 * (1 - SLACK))
 
 
 def _bound_check(metric: str, value: float, side: str, limit: float, rows: int | None) -> Check:
@@ -136,22 +186,18 @@ def _by_point(
         shift = f" {of_production} {operation} {figure(abs(tolerance))}" if tolerance else ""
         verb = "<" if sign > 0 else ">"
         return "fail", f"{metric} {of_candidate} {verb} {of_bound} = production{shift}"
-    return "pass", _against(metric, candidate, production, gain) + (
+    return "pass", told_against(metric, candidate, production, gain) + (
         f", within the tolerance {figure(tolerance)}" if gain < -SLACK else ""
     )
 
 
 def _by_interval(
-    metric: str,
-    candidate: float,
-    production: float,
+    compared: str,
     *,
     tolerance: float,
     confidence: float,
     interval: tuple[float, float] | None,
 ) -> tuple[Outcome, str]:
-    sign = 1.0 if direction(metric) == "higher" else -1.0
-    compared = _against(metric, candidate, production, sign * (candidate - production))
     if interval is None:
         return "inconclusive", f"{compared}, but its {confidence:.4g} interval cannot be computed"
     low, high, limit = figures([*interval, tolerance])
@@ -161,7 +207,12 @@ def _by_interval(
     return "pass" if passes else "fail", f"{compared} ({sure})"
 
 
-def _against(metric: str, candidate: float, production: float, gain: float) -> str:
+def told_against(metric: str, candidate: float, production: float, gain: float) -> str:
+    """Say both values, and by how much the candidate is better or worse.
+
+    >>> told_against("f1", 0.9, 0.87, 0.03)
+    'f1 0.9 against production 0.87: better by 0.03'
+    """
     of_candidate, of_production = figures([candidate, production])
     size = "equal" if abs(gain) <= SLACK else f"{'better' if gain > 0 else 'worse'} by {figure(abs(gain), 3)}"
     return f"{metric} {of_candidate} against production {of_production}: {size}"

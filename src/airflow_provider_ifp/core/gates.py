@@ -5,30 +5,34 @@ against the policy's bounds, and the comparison gate holds one metric against pr
 
     candidate - production, in the better direction, >= tolerance      (with a slack of 1e-12 for rounding)
 
-With a `confidence` the lower end of the paired interval takes the difference's place. What cannot be computed
-does not pass. All functions are pure; the random generator of the interval is handed in.
+With a `confidence` the lower end of the paired interval takes the difference's place. Each slice is held to
+the comparison too. What cannot be computed does not pass. All functions are pure; the random generator of the
+interval is handed in.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ifp.core.errors import DatasetError, ModelError
-from airflow_provider_ifp.core.gate_checks import absolute_gate, comparison_gate
-from airflow_provider_ifp.core.intervals import paired_interval
+from airflow_provider_ifp.core.figures import figure
+from airflow_provider_ifp.core.gate_checks import absolute_gate, comparison_gate, rows_needed
 from airflow_provider_ifp.core.labels import missing_problem
-from airflow_provider_ifp.core.metrics import Answers, answers_problem, compute
+from airflow_provider_ifp.core.metrics import answers_problem
+from airflow_provider_ifp.core.slices import slice_checks
 from airflow_provider_ifp.core.verdict import Check, Outcome, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from airflow_provider_ifp.core.bounds import Bound
+    from airflow_provider_ifp.core.measures import Measures, Rows
+    from airflow_provider_ifp.core.policy_validation import ValidationSection
 
-__all__ = ["absolute_gate", "comparison_gate", "judge"]
+__all__ = ["Subject", "absolute_gate", "comparison_gate", "judge", "refuse"]
 
 REPORTED_LEVEL: Final = 0.95
 FIRST_DEPLOYMENT: Final = (
@@ -37,170 +41,177 @@ FIRST_DEPLOYMENT: Final = (
 NOT_COMPARED: Final = "compare_to is none: not compared with production; the absolute gate alone decides"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """Who is judged, on what.
+
+    Attributes:
+        model: The registered model.
+        version: The candidate.
+        content_digest: The candidate's content.
+        compared_to: Production's version when judged, whatever `compare_to` says; None: there is none.
+        holdout_digest: The holdout's rows.
+        policy_digest: The policy.
+    """
+
+    model: str
+    version: str
+    content_digest: str
+    compared_to: str | None
+    holdout_digest: str
+    policy_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found so far: what must hold always, the other checks, notes of the reason, warnings."""
+
+    must_hold: tuple[Check, ...] = ()
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __add__(self, other: _Found) -> _Found:
+        # The compared metric is often a bound's too: what is broken is said once.
+        return _Found(
+            tuple(dict.fromkeys((*self.must_hold, *other.must_hold))),
+            (*self.checks, *other.checks),
+            (*self.notes, *other.notes),
+            (*self.warnings, *other.warnings),
+        )
+
+
 def judge(
+    rows: Rows,
+    rules: ValidationSection,
+    subject: Subject,
+    measures: Measures,
     *,
-    y_true: NDArray[Any],
-    candidate: Answers,
-    production: Answers | None,
-    bounds: Sequence[Bound],
-    metric: str | None,
-    compare_to: Literal["production", "none"],
-    tolerance: float,
-    confidence: float | None,
-    min_rows: int,
-    mode: Literal["enforce", "dry_run"],
-    positive: object,
-    model: str,
-    version: str,
-    content_digest: str,
-    compared_to: str | None,
-    holdout_digest: str,
-    policy_digest: str,
-    rng: np.random.Generator,
+    slices: Mapping[str, NDArray[Any]] | None = None,
+    before: Sequence[Check] = (),
+    warnings: Sequence[str] = (),
 ) -> Verdict:
     """Judge a candidate on the holdout.
 
     Args:
-        y_true: The holdout's labels, shape (rows,).
-        candidate: The candidate's answers to these rows.
-        production: Production's answers to the same rows; None: there is no production version.
-        bounds: The absolute gate.
-        metric: The metric that is compared; None: nothing is named to compare by.
-        compare_to: `none` leaves the comparison out, even where production answered.
-        tolerance: See `comparison_gate`.
-        confidence: See `comparison_gate`.
-        min_rows: With fewer rows the verdict is inconclusive.
-        mode: `dry_run` lets bounds, comparison and `min_rows` stop nothing.
-        positive: The positive class of a binary label; None: 1 or true or the larger value.
-        model: The registered model.
-        version: The candidate.
-        content_digest: The candidate's content.
-        compared_to: Production's version when judged, whatever `compare_to` says.
-        holdout_digest: The holdout's rows.
-        policy_digest: The policy.
-        rng: Draws the resamples of intervals that need them.
+        rows: The holdout, and what both versions answered to it.
+        rules: What is asked. With fewer rows than `min_rows` the verdict is inconclusive; `mode: dry_run`
+            lets bounds, comparison, slices and `min_rows` stop nothing.
+        subject: Who is judged.
+        measures: Computes the metrics.
+        slices: By column the value of each row as text, shape (rows,).
+        before: What was found before any metric and must hold always, such as leakage.
+        warnings: What was found that decides nothing.
 
     Returns:
         The verdict. Answers or labels that are missing, NaN or infinite, or that the metric cannot be
         computed on, fail it, in `dry_run` too.
     """
-    rows = len(y_true)
-    must_hold = _fit_to_judge(y_true, candidate)
-    checks: tuple[Check, ...] = ()
-    notes: tuple[str, ...] = ()
-    if not must_hold:
-        if rows < max(min_rows, 1):
-            short = f"{rows:,} rows in the holdout, {max(min_rows, 1):,} needed"
-            checks = (Check(name="rows", rows=rows, verdict="inconclusive", reason=short),)
+    found = _Found((*before, *_fit_to_judge(rows)), warnings=tuple(warnings))
+    if not found.must_hold:
+        needed = max(rules.min_rows, 1)
+        if len(rows) < needed:
+            short = f"{len(rows):,} rows in the holdout, {needed:,} needed"
+            found += _Found(
+                checks=(Check(name="rows", rows=len(rows), verdict="inconclusive", reason=short),)
+            )
         else:
-            must_hold, checks = _absolute(y_true, candidate, bounds, positive)
-            against, notes = _production(production, compare_to, compared_to, metric)
-            if isinstance(against, Check):
-                checks = (*checks, against)
-            elif against is not None and metric is not None:
-                broken, compared = _compare(
-                    y_true,
-                    candidate,
-                    against,
-                    metric=metric,
-                    tolerance=tolerance,
-                    confidence=confidence,
-                    positive=positive,
-                    rng=rng,
-                )
-                # The compared metric is often a bound's too: what is broken is said once.
-                must_hold, checks = tuple(dict.fromkeys((*must_hold, *broken))), (*checks, *compared)
-    outcome, reason = _sum_up((*must_hold, *checks), notes)
+            found += _absolute(rows, rules.bounds, measures)
+            found += _compared(rows, rules, subject.compared_to, measures, slices or {})
+    return _verdict(found, rules, subject)
+
+
+def refuse(
+    checks: Sequence[Check], rules: ValidationSection, subject: Subject, warnings: Sequence[str] = ()
+) -> Verdict:
+    """Return the verdict of a candidate that never answered: what is broken is enforced always."""
+    return _verdict(_Found(tuple(checks), warnings=tuple(warnings)), rules, subject)
+
+
+def _verdict(found: _Found, rules: ValidationSection, subject: Subject) -> Verdict:
+    checks = (*found.must_hold, *found.checks)
+    outcome, reason = _sum_up(checks, found.notes)
     return Verdict(
         verdict=outcome,
-        enforced=mode == "enforce" or bool(must_hold),
+        enforced=rules.mode == "enforce" or bool(found.must_hold),
         reason=reason,
         gate="validation",
-        model=model,
-        version=version,
-        content_digest=content_digest,
-        compared_to=compared_to,
-        holdout_digest=holdout_digest,
-        policy_digest=policy_digest,
-        checks=(*must_hold, *checks),
+        model=subject.model,
+        version=subject.version,
+        content_digest=subject.content_digest,
+        compared_to=subject.compared_to,
+        holdout_digest=subject.holdout_digest,
+        policy_digest=subject.policy_digest,
+        checks=checks,
+        warnings=found.warnings,
     )
 
 
-def _fit_to_judge(y_true: NDArray[Any], candidate: Answers) -> tuple[Check, ...]:
+def _fit_to_judge(rows: Rows) -> tuple[Check, ...]:
     """Return what is wrong with labels or answers before any metric is asked for; enforced always."""
-    rows = len(y_true)
     problems = (
-        ("labels", missing_problem(y_true, "labels")),
-        ("answers", answers_problem(candidate, rows)),
+        ("labels", missing_problem(rows.label, "labels")),
+        ("answers", answers_problem(rows.candidate, len(rows))),
     )
     return tuple(
-        Check(name=name, rows=rows, verdict="fail", reason=problem) for name, problem in problems if problem
+        Check(name=name, rows=len(rows), verdict="fail", reason=problem)
+        for name, problem in problems
+        if problem
     )
 
 
-def _absolute(
-    y_true: NDArray[Any], candidate: Answers, bounds: Sequence[Bound], positive: object
-) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
-    """Return the metrics that could not be computed (enforced always), and the checks of those that could."""
+def _absolute(rows: Rows, bounds: Sequence[Bound], measures: Measures) -> _Found:
+    """Hold the candidate's metrics against the bounds; those that cannot be computed must hold always."""
     broken: list[Check] = []
     metrics: dict[str, float] = {}
     for name in dict.fromkeys(bound.metric for bound in bounds):
         try:
-            metrics[name] = compute(name, y_true, candidate, positive)
+            metrics[name] = measures.value(name, rows, rows.candidate)
         except (DatasetError, ModelError) as error:
-            broken.append(_not_computed(name, len(y_true), "fail", str(error)))
-    held = absolute_gate(metrics, [bound for bound in bounds if bound.metric in metrics], rows=len(y_true))
-    return tuple(broken), held
+            broken.append(_not_computed(name, len(rows), "fail", str(error)))
+    held = absolute_gate(metrics, [bound for bound in bounds if bound.metric in metrics], rows=len(rows))
+    return _Found(tuple(broken), held)
 
 
-def _production(
-    production: Answers | None,
-    compare_to: Literal["production", "none"],
+def _compared(
+    rows: Rows,
+    rules: ValidationSection,
     compared_to: str | None,
-    metric: str | None,
-) -> tuple[Answers | Check | None, tuple[str, ...]]:
-    """Return what the candidate is compared with, or a check that says why it cannot be, and what to note."""
-    if compare_to == "none":
-        return None, (NOT_COMPARED,)
-    if production is None and compared_to is None:
-        return None, (FIRST_DEPLOYMENT,)
-    if production is None:
+    measures: Measures,
+    slices: Mapping[str, NDArray[Any]],
+) -> _Found:
+    """Hold the candidate against production, if that is asked and possible."""
+    if rules.compare_to == "none":
+        return _Found(notes=(NOT_COMPARED,))
+    if rows.production is None and compared_to is None:
+        return _Found(notes=(FIRST_DEPLOYMENT,))
+    if rows.production is None:
         reason = f"production is version {compared_to}, but it did not answer the holdout"
-        return Check(name="comparison", metric=metric, verdict="inconclusive", reason=reason), ()
-    if metric is None:
+    elif rules.compared_metric is None:
         reason = "no metric to compare by; set validation.metric, or a bound such as min_f1"
-        return Check(name="comparison", verdict="inconclusive", reason=reason), ()
-    return production, ()
+    else:
+        return _compare(rows, rules, measures, slices)
+    unable = Check(name="comparison", metric=rules.compared_metric, verdict="inconclusive", reason=reason)
+    return _Found(checks=(unable,))
 
 
 def _compare(
-    y_true: NDArray[Any],
-    candidate: Answers,
-    production: Answers,
-    *,
-    metric: str,
-    tolerance: float,
-    confidence: float | None,
-    positive: object,
-    rng: np.random.Generator,
-) -> tuple[tuple[Check, ...], tuple[Check, ...]]:
-    """Return what is broken on the candidate's side (enforced always), and the comparison."""
-    rows = len(y_true)
+    rows: Rows,
+    rules: ValidationSection,
+    measures: Measures,
+    slices: Mapping[str, NDArray[Any]],
+) -> _Found:
+    """Return what is broken on the candidate's side (enforced always), the comparison, and the slices'."""
+    production, metric = rows.production, rules.compared_metric
+    if production is None or metric is None:
+        raise ValueError("nothing to compare with, or by")
     try:
-        value = compute(metric, y_true, candidate, positive)
+        value = measures.value(metric, rows, rows.candidate)
     except (DatasetError, ModelError) as error:
-        return (_not_computed(metric, rows, "fail", str(error)),), ()
+        return _Found((_not_computed(metric, len(rows), "fail", str(error)),))
     try:
-        against = compute(metric, y_true, production, positive)
-        interval = paired_interval(
-            metric,
-            y_true,
-            candidate,
-            production,
-            rng=rng,
-            positive=positive,
-            level=confidence or REPORTED_LEVEL,
-        )
+        against = measures.value(metric, rows, production)
+        interval = measures.interval(metric, rows, rules.confidence or REPORTED_LEVEL)
     except (DatasetError, ModelError) as error:
         # That production is broken says nothing about the candidate: nobody can decide, and somebody should
         # look.
@@ -208,17 +219,38 @@ def _compare(
             f"production's answers cannot be compared with: {error}; look at production, or set "
             "validation.compare_to: none to judge by the bounds alone"
         )
-        return (), (_not_computed(metric, rows, "inconclusive", reason, value),)
+        return _Found(checks=(_not_computed(metric, len(rows), "inconclusive", reason, value),))
     check = comparison_gate(
         metric,
         value,
         against,
-        tolerance=tolerance,
-        confidence=confidence,
+        tolerance=rules.tolerance,
+        confidence=rules.confidence,
         interval=interval,
-        rows=rows,
+        rows=len(rows),
+        better=measures.better(metric),
     )
-    return (), (check,)
+    of_slices, untold = slice_checks(
+        rows,
+        slices,
+        metric=metric,
+        measures=measures,
+        tolerance=rules.tolerance,
+        min_rows=rules.slice_min_rows,
+    )
+    return _Found(checks=(check, *of_slices), warnings=(*_too_small(check, rules), *untold))
+
+
+def _too_small(check: Check, rules: ValidationSection) -> tuple[str, ...]:
+    """Warn where chance alone moves the difference by more than the tolerance, and the point decides."""
+    needed = rows_needed(check.interval, check.rows or 0, rules.tolerance)
+    if needed is None or rules.confidence is not None:
+        return ()
+    told = (
+        f"the holdout is too small for the tolerance {figure(rules.tolerance)}: of {check.rows:,} rows the "
+        f"difference in {check.metric} is known no better than that; {needed:,} rows would tell"
+    )
+    return (told,)
 
 
 def _sum_up(checks: Sequence[Check], notes: Sequence[str]) -> tuple[Outcome, str]:
@@ -230,7 +262,10 @@ def _sum_up(checks: Sequence[Check], notes: Sequence[str]) -> tuple[Outcome, str
     if not checks:
         nothing = "nothing to judge by: validation has no bound (such as min_f1)"
         return "inconclusive", "; ".join([nothing, *notes])
-    return "pass", "; ".join([*(check.reason for check in checks), *notes])
+    told = [check.reason for check in checks if check.name != "slice"]
+    slices = len(checks) - len(told)
+    held = [f"no slice of {slices} worse beyond chance"] if slices else []
+    return "pass", "; ".join([*told, *held, *notes])
 
 
 def _not_computed(metric: str, rows: int, verdict: Outcome, reason: str, value: float | None = None) -> Check:

@@ -7,7 +7,7 @@ candidate - production in the better direction: above 0, the candidate is better
 | --- | --- |
 | accuracy, log_loss, brier, mae, mape | mean of the paired differences, normal approximation |
 | rmse, r2 | delta method on the paired squares |
-| auc | DeLong, DeLong and Clarke-Pearson (1988), by mid-ranks (Sun and Xu, 2014) |
+| auc, of many classes the mean of one against the rest | DeLong, DeLong and Clarke-Pearson (1988) |
 | precision, recall, f1 (each, macro, weighted), balanced_accuracy | bootstrap of the cells |
 | average_precision | bootstrap of the rows |
 
@@ -25,7 +25,7 @@ import numpy as np
 
 from airflow_provider_ifp.core.class_rows import ClassRows, of_class_rows
 from airflow_provider_ifp.core.labels import encode
-from airflow_provider_ifp.core.metric_names import split_threshold
+from airflow_provider_ifp.core.metric_names import split_parameter
 from airflow_provider_ifp.core.metrics import (
     MEANS,
     Answers,
@@ -33,18 +33,26 @@ from airflow_provider_ifp.core.metrics import (
     direction,
     losses,
     positives_and_scores,
+    rankings_of,
     spread,
 )
-from airflow_provider_ifp.core.ranking import mid_ranks, weighted_average_precision
+from airflow_provider_ifp.core.ranking import auc, auc_influence, weighted_average_precision
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
 RESAMPLES: Final = 1_000
+# Of many rows there are fewer resamples, but never fewer than a 95% interval needs.
+_FEWEST_RESAMPLES: Final = 200
+_MOST_RESAMPLED_ROWS: Final = 100_000_000
 FEWEST_ROWS: Final = 2
 _CELLS_AT_ONCE: Final = 4_000_000
+_CELLS_COUNTED: Final = 1_000_000
+"""Above so many cells that could be, they are found by sorting."""
 
 
 def paired_interval(
@@ -83,15 +91,12 @@ def paired_interval(
     better = 1.0 if direction(metric) == "higher" else -1.0
     if len(y_true) < FEWEST_ROWS:
         return None
-    plain_metric, _ = split_threshold(metric)
+    plain_metric, _ = split_parameter(metric)
     pair = (candidate, production)
     if plain_metric in MEANS | {"r2", "auc"}:
         with np.errstate(over="ignore", invalid="ignore"):
-            if plain_metric == "auc":
-                difference, error = _delong(y_true, pair, positive)
-            else:
-                rows = _influence(metric, y_true, pair, positive)
-                difference, error = float(rows.mean()), float(rows.std(ddof=1)) / len(rows) ** 0.5
+            rows = _influence(metric, y_true, pair, positive)
+            difference, error = float(rows.mean()), float(rows.std(ddof=1)) / len(rows) ** 0.5
         reach = NormalDist().inv_cdf(0.5 + level / 2) * error
         low, high = sorted((better * difference - reach, better * difference + reach))
     else:
@@ -101,8 +106,20 @@ def paired_interval(
     return (low, high) if np.isfinite([low, high]).all() else None
 
 
+def resamples_of(rows: int) -> int:
+    """Say how often so many rows are resampled, where each resample costs a pass over them.
+
+    >>> [resamples_of(rows) for rows in (5_000, 200_000, 1_000_000)]
+    [1000, 500, 200]
+    """
+    return min(RESAMPLES, max(_FEWEST_RESAMPLES, _MOST_RESAMPLED_ROWS // rows))
+
+
 def _influence(metric: str, y_true: NDArray[Any], pair: tuple[Answers, Answers], positive: object) -> Floats:
     """Return per row what it adds to the difference; the mean over rows is the difference itself."""
+    if metric == "auc":
+        one, other = (_auc_rows(y_true, answers, positive) for answers in pair)
+        return one - other
     if metric not in ("rmse", "r2"):
         one, other = (losses(metric, y_true, answers, positive) for answers in pair)
         return one - other
@@ -119,22 +136,10 @@ def _influence(metric: str, y_true: NDArray[Any], pair: tuple[Answers, Answers],
     return np.asarray((squares[1] - squares[0] - ratio * away) / away.mean() + ratio)
 
 
-def _delong(y_true: NDArray[Any], pair: tuple[Answers, Answers], positive: object) -> tuple[float, float]:
-    """Return the difference of two AUCs and its standard error."""
-    above, below = [], []
-    for answers in pair:
-        is_positive, score = positives_and_scores("auc", y_true, answers, positive)
-        overall = mid_ranks(score)
-        negatives = len(score) - np.count_nonzero(is_positive)
-        positives = np.count_nonzero(is_positive)
-        above.append((overall[is_positive] - mid_ranks(score[is_positive])) / negatives)
-        below.append(1 - (overall[~is_positive] - mid_ranks(score[~is_positive])) / positives)
-    of_positives, of_negatives = above[0] - above[1], below[0] - below[1]
-    variance = sum(
-        float(part.var(ddof=1)) / len(part) if len(part) > 1 else float("nan")
-        for part in (of_positives, of_negatives)
-    )
-    return float(of_positives.mean()), variance**0.5
+def _auc_rows(y_true: NDArray[Any], answers: Answers, positive: object) -> Floats:
+    """Return per row what it adds to the AUC, or to the mean of the AUCs of each class against the rest."""
+    rankings = rankings_of("auc", y_true, answers, positive)
+    return np.asarray(sum(auc_influence(*ranking) + auc(*ranking) for ranking in rankings) / len(rankings))
 
 
 def _resampled_classes(
@@ -150,10 +155,10 @@ def _resampled_classes(
     both = encode(one.names[one.prediction], other.names[other.prediction])
     label = encode(one.names[one.label], both.names)
     names = label.names
-    codes = np.stack([label.label, *(np.searchsorted(names, a.names[a.prediction]) for a in (one, other))])
+    answered = [np.searchsorted(names, a.names)[a.prediction] for a in (one, other)]
     if code is not None:
         code = int(np.searchsorted(names, one.names[code]))
-    cells, rows = np.unique(codes, axis=1, return_counts=True)
+    cells, rows = _count_cells([label.label, *answered], len(names))
     at_once = max(1, _CELLS_AT_ONCE // (3 * cells.shape[1] + 3 * len(names)))
     differences = []
     for start in range(0, RESAMPLES, at_once):
@@ -167,6 +172,20 @@ def _resampled_classes(
             values.append(of_class_rows(metric, rows_of, code))
         differences.append(values[0] - values[1])
     return np.concatenate(differences)
+
+
+def _count_cells(
+    codes: Sequence[NDArray[np.intp]], classes: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the cells that have rows, shape (3, cells), and their rows: label, answer, answer."""
+    joined = (codes[0] * classes + codes[1]) * classes + codes[2]
+    if classes**3 <= _CELLS_COUNTED:
+        counts = np.bincount(joined)
+        present = np.flatnonzero(counts)
+        rows = counts[present]
+    else:
+        present, rows = np.unique(joined, return_counts=True)
+    return np.stack(np.unravel_index(present, (classes,) * 3)), rows
 
 
 def _by_class(drawn: Floats, codes: NDArray[np.intp], classes: int) -> Floats:
@@ -192,8 +211,8 @@ def _resampled_ranking(
         order = np.argsort(-score, kind="stable")
         ends = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
         prepared.append((order, is_positive[order].astype(np.float64), ends))
-    differences = np.empty(RESAMPLES)
-    for draw in range(RESAMPLES):
+    differences = np.empty(resamples_of(len(y_true)))
+    for draw in range(len(differences)):
         weights = np.bincount(rng.integers(len(y_true), size=len(y_true)), minlength=len(y_true)).astype(
             float
         )

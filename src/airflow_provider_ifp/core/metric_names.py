@@ -23,24 +23,35 @@ METRIC_DIRECTIONS: dict[str, Direction] = {
     "rmse": "lower",
     "mae": "lower",
     "mape": "lower",
+    "pinball": "lower",
 }
 THRESHOLD_METRICS = frozenset({"accuracy", "precision", "recall", "f1"})
 """What may be taken at a threshold of the score other than the model's own."""
 
+QUANTILE_METRIC = "pinball"
+"""What is of a quantile: `pinball_0.9`, and without a number of the median."""
+
+_OF_QUANTILE = re.compile(r"pinball_(?P<quantile>0?\.[0-9]+)")
 _AT_THRESHOLD = re.compile(r"(?P<metric>[a-z0-9_]+)_at_threshold_(?P<threshold>0?\.[0-9]+)")
 
 
-def split_threshold(name: str) -> tuple[str, float | None]:
-    """Take a threshold of the score off a metric's name.
+def split_parameter(name: str) -> tuple[str, float | None]:
+    """Take a threshold of the score, or a quantile, off a metric's name.
 
     Returns:
-        The plain metric and the threshold in (0, 1), or the name as it came and None.
+        The plain metric and the number in (0, 1), or the name as it came and None.
 
-    >>> split_threshold("precision_at_threshold_0.5")
+    >>> split_parameter("pinball_0.9")
+    ('pinball', 0.9)
+
+    >>> split_parameter("precision_at_threshold_0.5")
     ('precision', 0.5)
-    >>> split_threshold("auc_at_threshold_0.5")
+    >>> split_parameter("auc_at_threshold_0.5")
     ('auc_at_threshold_0.5', None)
     """
+    quantile = _OF_QUANTILE.fullmatch(name)
+    if quantile is not None and 0 < float(quantile["quantile"]) < 1:
+        return QUANTILE_METRIC, float(quantile["quantile"])
     match = _AT_THRESHOLD.fullmatch(name)
     if match is None or match["metric"] not in THRESHOLD_METRICS:
         return name, None
@@ -54,7 +65,7 @@ def metric_direction(name: str) -> Direction | None:
     >>> metric_direction("rmse"), metric_direction("recall_at_threshold_.3"), metric_direction("acu")
     ('lower', 'higher', None)
     """
-    return METRIC_DIRECTIONS.get(split_threshold(name)[0])
+    return METRIC_DIRECTIONS.get(split_parameter(name)[0])
 
 
 def metric_problem(name: str, own: Iterable[str] = ()) -> str | None:

@@ -27,10 +27,11 @@ from airflow_provider_ifp.core.labels import (
     require_both,
 )
 from airflow_provider_ifp.core.metric_names import (
+    QUANTILE_METRIC,
     Direction,
     metric_direction,
     metric_problem,
-    split_threshold,
+    split_parameter,
 )
 from airflow_provider_ifp.core.ranking import auc, average_precision
 
@@ -105,11 +106,12 @@ def compute(metric: str, y_true: NDArray[Any], answers: Answers, positive: objec
         raise DatasetError(f"{metric}: {problem}; judge on rows that have a label")
     if problem := answers_problem(answers, len(y_true)):
         raise ModelError(f"{metric}: {problem}")
-    if split_threshold(metric)[0] in MEANS:
+    if split_parameter(metric)[0] in MEANS:
         value = float(np.mean(losses(metric, y_true, answers, positive)))
         value = math.sqrt(value) if metric == "rmse" else value
     elif metric in RANKED:
-        value = RANKED[metric](*positives_and_scores(metric, y_true, answers, positive))
+        rankings = rankings_of(metric, y_true, answers, positive)
+        value = sum(RANKED[metric](*ranking) for ranking in rankings) / len(rankings)
     elif metric == "r2":
         with np.errstate(over="ignore", invalid="ignore"):
             value = 1.0 - float(np.sum(losses("rmse", y_true, answers)) / np.sum(spread(y_true)))
@@ -149,7 +151,7 @@ def losses(metric: str, y_true: NDArray[Any], answers: Answers, positive: object
         DatasetError: The labels are no numbers where numbers are needed.
         ModelError: The predictions are no numbers, or the score is missing or no probability.
     """
-    plain_metric, _ = split_threshold(metric)
+    plain_metric, quantile = split_parameter(metric)
     if plain_metric == "accuracy":
         classes, _ = class_answers(metric, y_true, answers, positive)
         return np.asarray(classes.label == classes.prediction, dtype=np.float64)
@@ -166,6 +168,8 @@ def losses(metric: str, y_true: NDArray[Any], answers: Answers, positive: object
     _require_rows(label, answer)
     # What overflows becomes infinite, and `compute` refuses that in one place.
     with np.errstate(over="ignore"):
+        if plain_metric == QUANTILE_METRIC:
+            return _pinball(label - answer, 0.5 if quantile is None else quantile)
         errors: Floats = _ERRORS[plain_metric](label, answer)
     return errors
 
@@ -191,7 +195,7 @@ def class_answers(
 
     At a threshold the answer is positive where the score reaches it; the codes are 0 and 1 then.
     """
-    plain_metric, threshold = split_threshold(metric)
+    plain_metric, threshold = split_parameter(metric)
     if threshold is not None:
         is_positive, score = positives_and_scores(metric, y_true, answers, positive)
         if plain_metric != "accuracy":
@@ -210,6 +214,33 @@ def class_answers(
             f"{classes.names[classes.label[0]]}; widen the holdout"
         )
     return classes, None
+
+
+def rankings_of(
+    metric: str, y_true: NDArray[Any], answers: Answers, positive: object
+) -> list[tuple[NDArray[np.bool_], Floats]]:
+    """Return what is ranked: which labels are positive and their scores; of many classes each for itself.
+
+    The AUC of more than two classes is the mean of each class against the rest, as scikit-learn's
+    `multi_class="ovr"`.
+
+    Raises:
+        DatasetError: The labels do not have every class that has a score.
+        ModelError: As `positives_and_scores`.
+    """
+    score = answers.score
+    if metric != "auc" or score is None or score.ndim != PAIR or score.shape[1] <= PAIR:
+        return [positives_and_scores(metric, y_true, answers, positive)]
+    classes = encode(y_true, answers.prediction)
+    _require_rows(y_true, score)
+    _require_columns(metric, score, len(classes.names))
+    rankings = []
+    for code, name in enumerate(classes.names):
+        is_positive = np.asarray(classes.label == code)
+        if not is_positive.any():
+            raise DatasetError(f"auc needs every class, but no label is {name}; widen the holdout")
+        rankings.append((is_positive, numbers(score[:, code], "scores", metric)))
+    return rankings
 
 
 def positives_and_scores(
@@ -251,7 +282,7 @@ def numbers(values: NDArray[Any], what: str, metric: str) -> Floats:
     return np.asarray(floats, dtype=np.float64)
 
 
-MEANS: Final = frozenset({"accuracy", "log_loss", "brier", "rmse", "mae", "mape"})
+MEANS: Final = frozenset({"accuracy", "log_loss", "brier", "rmse", "mae", "mape", QUANTILE_METRIC})
 RANKED: Final[dict[str, Callable[[NDArray[np.bool_], Floats], float]]] = {
     "auc": auc,
     "average_precision": average_precision,
@@ -261,6 +292,10 @@ _ERRORS: Final[dict[str, Callable[[Floats, Floats], Floats]]] = {
     "mae": lambda label, answer: np.asarray(np.abs(label - answer)),
     "mape": lambda label, answer: np.asarray(np.abs(label - answer) / np.maximum(np.abs(label), _EPS)),
 }
+
+
+def _pinball(error: Floats, quantile: float) -> Floats:
+    return np.asarray(np.maximum(quantile * error, (quantile - 1) * error))
 
 
 def _log_loss_of_classes(y_true: NDArray[Any], answers: Answers) -> Floats:

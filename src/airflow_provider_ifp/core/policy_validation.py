@@ -6,14 +6,24 @@ everything else that is unknown is refused like in any other section.
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, Strict, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from airflow_provider_ifp.core.bounds import Bound
+from airflow_provider_ifp.core.durations import PositiveDuration
 from airflow_provider_ifp.core.metric_names import metric_direction, metric_problem
-from airflow_provider_ifp.core.policy_types import Count, Names, Path, Section, Share, Text, refusal
+from airflow_provider_ifp.core.policy_types import (
+    Count,
+    Names,
+    Path,
+    Section,
+    Share,
+    Text,
+    refusal,
+)
 
 _BOUND = re.compile(r"(?P<end>min|max)_(?P<metric>.+)")
 
@@ -26,6 +36,18 @@ class NotifyOnFail(Section):
 
 OwnMetric = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """module:function"""
+
+
+class InfrastructureSection(Section):
+    """What loading and answering may take, before any metric is asked for.
+
+    Attributes:
+        timeout: To load and to answer the holdout.
+        max_memory_mb: Largest resident memory of the process that answers, 2^20 bytes; None: any.
+    """
+
+    timeout: PositiveDuration = timedelta(minutes=30)
+    max_memory_mb: Count | None = None
 
 
 def _describe_bounds(schema: dict[str, Any]) -> None:
@@ -43,6 +65,7 @@ class ValidationSection(Section):
         tolerance: candidate - production, in the metric's better direction, must be at least this.
         confidence: None: the point decides; else the bound of the paired interval does.
         metrics: own metrics, name -> module:function.
+        infrastructure: what loading and answering may take.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra=_describe_bounds)
@@ -56,6 +79,7 @@ class ValidationSection(Section):
     slices: Names = ()
     slice_min_rows: Count = 100
     metrics: Mapping[Text, OwnMetric] = Field(default_factory=dict)
+    infrastructure: InfrastructureSection = InfrastructureSection()
     mode: Literal["enforce", "dry_run"] = "enforce"
     promote_on_pass: Literal["staging", "shadow", "production"] = "production"  # noqa: S105 - a stage
     notify_on_fail: Annotated[tuple[NotifyOnFail, ...], Strict(False)] = ()

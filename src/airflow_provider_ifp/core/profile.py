@@ -44,6 +44,9 @@ FORMAT: Final = "ifp.profile/2"
 PREDICTION: Final = "prediction"
 SCORE: Final = "prediction score"
 ERROR: Final = "prediction error"
+RIGHT: Final = "right"
+WRONG: Final = "wrong"
+"""Of a predicted label, its error."""
 
 ValueType = Literal["text", "boolean", "number", "time"]
 

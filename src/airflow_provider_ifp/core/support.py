@@ -76,10 +76,6 @@ def _unsupported_job(policy: Policy) -> Iterator[str]:
 
 def _unsupported_gates(policy: Policy) -> Iterator[str]:
     validation = policy.validation
-    if validation.slices:
-        yield "validation.slices: are not checked yet"
-    if validation.metrics:
-        yield "validation.metrics: own metrics are not built yet"
     if validation.promote_on_pass == "shadow":  # noqa: S105 - a stage
         yield "validation.promote_on_pass: shadow is not built yet; staging and production are"
     if policy.shadow.mode != "off":

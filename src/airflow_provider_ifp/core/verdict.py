@@ -12,6 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from airflow_provider_ifp.core.errors import PromotionRefusedError
 
 Outcome = Literal["pass", "fail", "inconclusive"]
+Finding = Literal["better", "equivalent", "worse", "inconclusive"]
 _STRICT: Final = ConfigDict(extra="forbid", strict=True)
 
 
@@ -20,7 +21,8 @@ class Check:
     """One thing that a gate looked at.
 
     Attributes:
-        name: What was checked: `min_f1`, `max_rmse`, `comparison`, `answers`, `rows`.
+        name: What was checked: `min_f1`, `max_rmse`, `comparison`, `slice`, `answers`, `rows`, `leakage`,
+            `infrastructure`.
         metric: The metric, where one was computed.
         slice: The slice of the holdout; None: all of it.
         value: The candidate's value.
@@ -30,6 +32,7 @@ class Check:
         rows: Rows that the check saw.
         verdict: `pass`, `fail` or `inconclusive`.
         reason: Why, in numbers.
+        finding: Of a comparison, what its interval shows, whatever decides.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -44,6 +47,7 @@ class Check:
     rows: int | None = None
     verdict: Outcome
     reason: str
+    finding: Finding | None = None
 
     def __post_init__(self) -> None:
         """Refuse what has no place in JSON, and what must never look like a number."""
@@ -68,6 +72,7 @@ class Verdict:
         holdout_digest: The rows it was judged on.
         policy_digest: The policy it was judged by.
         checks: What was looked at.
+        warnings: What a reader should know, though it decides nothing.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -83,6 +88,7 @@ class Verdict:
     holdout_digest: str
     policy_digest: str
     checks: tuple[Check, ...]
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a verdict that its own checks contradict."""
@@ -98,10 +104,11 @@ class Verdict:
         return self.verdict == "pass" or not self.enforced
 
     def to_json(self) -> dict[str, Any]:
-        """Return the record, ready for `json.dumps`."""
+        """Return the record, ready for `json.dumps`; `finding` and `warnings` only where there are any."""
         record = asdict(self)
         record["checks"] = [_listed(check) for check in record["checks"]]
-        return record
+        warnings = list(record.pop("warnings"))
+        return record | ({"warnings": warnings} if warnings else {})
 
     @classmethod
     def from_json(cls, record: object, where: str = "verdict") -> Verdict:
@@ -130,4 +137,5 @@ _RECORD: Final = TypeAdapter(Verdict)
 
 def _listed(check: dict[str, Any]) -> dict[str, Any]:
     # JSON has lists, no tuples: what is written is what is read.
-    return {**check, "interval": None if check["interval"] is None else list(check["interval"])}
+    record = {**check, "interval": None if check["interval"] is None else list(check["interval"])}
+    return record if record["finding"] else {key: value for key, value in record.items() if key != "finding"}

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import BaseOperator, Connection, Context
 
+    from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.policy import Policy
 
 
@@ -31,11 +32,26 @@ def connect(conn_id: str) -> sa.Engine:
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        raise DatasetError(
-            f"data.source: Airflow has no connection {conn_id!r}; add it, or name another as conn_id"
-        ) from None
+        raise _unknown(conn_id) from None
     engine_of = getattr(_hook(connection), "get_sqlalchemy_engine", None)
     return engine_of() if engine_of else _engine(connection)
+
+
+async def label_database(policy: Policy) -> Connect | None:
+    """Look up, inside a triggerer, the database that holds the labels of a policy's answers.
+
+    Returns:
+        Gives its engine, made of the connection's fields: the hook of its provider would ask Airflow for the
+        connection once more, which blocks a triggerer. None: labels are in no database.
+    """
+    source = policy.data.source
+    if not policy.data.key or not isinstance(source, SqlSource):
+        return None
+    try:
+        connection = await BaseHook.aget_connection(source.conn_id)
+    except AirflowNotFoundException:
+        return _refuse
+    return lambda _: _engine(connection)
 
 
 def rendered(operator: BaseOperator, policy: Policy, context: Context) -> Policy:
@@ -53,6 +69,16 @@ def rendered(operator: BaseOperator, policy: Policy, context: Context) -> Policy
         raise AirflowFailException(
             f"data.source.query: {type(error).__name__}: {error}; correct the template"
         ) from error
+
+
+def _refuse(conn_id: str) -> sa.Engine:
+    raise _unknown(conn_id)
+
+
+def _unknown(conn_id: str) -> DatasetError:
+    return DatasetError(
+        f"data.source: Airflow has no connection {conn_id!r}; add it, or name another as conn_id"
+    )
 
 
 def _hook(connection: Any) -> Any:

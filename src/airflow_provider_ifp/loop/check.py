@@ -10,14 +10,16 @@ from airflow_provider_ifp.adapters.ledger import project
 from airflow_provider_ifp.adapters.log_files import describe_search
 from airflow_provider_ifp.core.answers import without_silent
 from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.drift_record import drift_record
-from airflow_provider_ifp.core.errors import PredictionLogError
+from airflow_provider_ifp.core.drift_record import Compared, drift_record
+from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.findings import DriftCheck
 from airflow_provider_ifp.core.firing import Firing, decide_by_drift, decide_without_data
 from airflow_provider_ifp.core.persistence import persistent
+from airflow_provider_ifp.core.profile import ERROR
 from airflow_provider_ifp.core.rolling import rolling_reference
 from airflow_provider_ifp.core.rule import Rule, rule_of
 from airflow_provider_ifp.core.windows import Window, calendar_blocks, current_window, preceding
+from airflow_provider_ifp.loop.answer_errors import ErrorCounter, profile_of_errors
 from airflow_provider_ifp.loop.drift_report import log_drift
 from airflow_provider_ifp.loop.reference import Reference, find_reference
 from airflow_provider_ifp.loop.window import LogCounter
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.parts import Part
     from airflow_provider_ifp.core.policy import Policy
     from airflow_provider_ifp.core.policy_trigger import DriftCondition
@@ -44,6 +47,7 @@ def check(
     force: bool = False,
     reason: str = "",
     cache: Path | None = None,
+    connect: Connect | None = None,
 ) -> Firing:
     """Decide whether to retrain.
 
@@ -55,6 +59,7 @@ def check(
         force: Fire without a check.
         reason: Why, when forced.
         cache: The folder in which counts of the log's files are kept; None: all is counted anew.
+        connect: Gives the engine of a `data.source` by conn_id, where labels are; None: by the environment.
 
     Raises:
         PredictionLogError: there is no prediction log, or one of its files is damaged.
@@ -67,22 +72,39 @@ def check(
         return early
     production = registry.version(policy.model, str(ledger.production))
     reference = find_reference(registry, production, answers=policy.watch.prediction)
+    root, kept = log_root(policy, predictions), CountCache(cache / policy.model if cache else None)
     counter = LogCounter(
-        root=log_root(policy, predictions),
+        root=root,
         model=policy.model,
         stage=STAGE,
         profile=reference.profile,
         version=production.version,
-        cache=CountCache(cache / policy.model if cache else None),
+        cache=kept,
         skip_unreadable=policy.watch.unreadable == "skip",
     )
-    watch = _Watch(policy, reference, counter, now)
+    of_errors = profile_of_errors(reference.profile)
+    errors = None
+    if of_errors is not None:
+        errors = ErrorCounter(
+            policy=policy,
+            root=root,
+            features=tuple(one.name for one in reference.profile.features),
+            profile=of_errors,
+            version=production.version,
+            cache=kept,
+            connect=connect,
+        )
+    watch = _Watch(policy, reference, counter, errors, now)
     checks = {condition: watch.check(condition) for condition in policy.drift_conditions}
-    firing = decide_by_drift(policy.trigger, checks, counter.notes)
+    firing = decide_by_drift(policy.trigger, checks)
     condition = next(one for one, found in checks.items() if found is firing.check)
-    report = log_drift(registry, production, watch.report(condition, checks[condition], production.version))
-    counter.cache.prune()
-    return replace(firing, report=report)
+    wrong = watch.errors(condition)
+    report = log_drift(
+        registry, production, watch.report(condition, checks[condition], wrong, production.version)
+    )
+    kept.prune()
+    aside = [f"{wrong.check.reason}; it decides nothing"] if wrong and wrong.check.drifted else []
+    return replace(firing, report=report, reasons=(*firing.reasons, *counter.notes, *aside))
 
 
 def log_root(policy: Policy, predictions: str | None) -> str:
@@ -107,6 +129,7 @@ class _Watch:
     policy: Policy
     reference: Reference
     counter: LogCounter
+    error_counter: ErrorCounter | None
     now: datetime
     _counted: dict[Window, Part] = field(default_factory=dict)
 
@@ -122,21 +145,36 @@ class _Watch:
         searched = describe_search(self.counter.root, self.policy.model, STAGE, newest)
         return replace(found, reason=f"{found.reason}; looked in {searched}")
 
-    def report(self, condition: DriftCondition, found: DriftCheck, version: str) -> dict[str, Any]:
+    def errors(self, condition: DriftCondition) -> Compared | None:
+        """Hold production's errors in the newest window against the holdout's, where labels are known.
+
+        Labels that cannot be read are noted: the check's answer does not hang on them.
+        """
+        if self.error_counter is None:
+            return None
+        rule = rule_of(self.policy.watch, condition)
+        try:
+            return self.error_counter.compare(self._newest(condition), rule)
+        except (DatasetError, PredictionLogError) as error:
+            self.counter.note(f"{ERROR} is not known: {error}")
+            return None
+
+    def report(
+        self, condition: DriftCondition, found: DriftCheck, errors: Compared | None, version: str
+    ) -> dict[str, Any]:
         """The record of the newest window's check, with how each feature went day by day."""
         window = self._newest(condition)
         profile, part = self._against(window, window)
+        blocks = [(block, self._against(window, block)[1].counts) for block in calendar_blocks(window)]
         rolling = self._rolling is not None
         return drift_record(
-            found,
+            Compared(check=found, profile=profile, counts=part.counts, blocks=blocks),
             model=self.policy.model,
             version=version,
             window=window,
             reference="the log before the window" if rolling else self.reference.words,
-            profile=profile,
-            counts=part.counts,
-            blocks=[(block, self._against(window, block)[1].counts) for block in calendar_blocks(window)],
             notes=self.counter.notes,
+            errors=errors,
         )
 
     def _newest(self, condition: DriftCondition) -> Window:

@@ -36,7 +36,7 @@ from airflow_provider_ifp.loop.recorded import (
     to_window,
 )
 from airflow_provider_ifp.loop.recorded_code import find_code
-from airflow_provider_ifp.loop.validate import to_answers
+from airflow_provider_ifp.loop.scoring import to_answers
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.registration import content_digest
 from airflow_provider_ifp.training.scorer import score
@@ -208,7 +208,8 @@ class _Attempt:
             note = f"; the holdout cannot be read any more ({error})"
         folders = [self.folder / "version", trained]
         scored = score(folders, table.select(data["features"]), self.folder)
-        comparison = compare(*(to_answers(answered) for answered in scored))
+        answers = (one.require(folder.name) for one, folder in zip(scored, folders, strict=True))
+        comparison = compare(*map(to_answers, answers))
         answer, reason = comparison.decide(self.wish.tolerance, self.wish.max_changed)
         return {
             "answer": answer,

@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 import json
-import tempfile
+import logging
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger, record
-from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.digest import digest_json
-from airflow_provider_ifp.core.gates import judge
-from airflow_provider_ifp.core.metrics import Answers
+from airflow_provider_ifp.core.gates import Subject, judge, refuse
+from airflow_provider_ifp.core.measures import Rows
 from airflow_provider_ifp.core.moves import plan_judgement
-from airflow_provider_ifp.core.windows import training_windows
-from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
+from airflow_provider_ifp.core.slices import unseen_slices
+from airflow_provider_ifp.core.verdict import Check
+from airflow_provider_ifp.loop.holdout import count_traffic, measures_of, read_holdout
+from airflow_provider_ifp.loop.leakage import find_leakage
 from airflow_provider_ifp.loop.reference import ANSWERS, profile_answers, write_profile
+from airflow_provider_ifp.loop.scoring import score_each, to_answers
 from airflow_provider_ifp.report.verdict_page import verdict_page
-from airflow_provider_ifp.training.loading import fetch
-from airflow_provider_ifp.training.scorer import score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
     from datetime import datetime
-
-    import pyarrow as pa
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.core.metrics import Answers
     from airflow_provider_ifp.core.moves import Attempt
     from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy_validation import ValidationSection
     from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.training.scorer import Scored
+
+log = logging.getLogger(__name__)
 
 REPORT: Final = "ifp/report.html"
 """The page of a version's newest verdict, in its training run."""
@@ -47,6 +47,7 @@ def validate(
     *,
     now: datetime,
     attempt: Attempt,
+    predictions: str | None = None,
     connect: Connect | None = None,
 ) -> Verdict:
     """Judge a candidate, and record the verdict before anybody acts on it.
@@ -57,6 +58,8 @@ def validate(
         version: The candidate.
         now: The time of the run, UTC; the holdout is the same for candidate and production.
         attempt: Who asks; its nonce makes a retry find the verdict's event again.
+        predictions: Root of the prediction log where the policy names none; its slices that the holdout
+            lacks are named.
         connect: Gives the engine of a `data.source` by conn_id; None: by the environment.
 
     Returns:
@@ -67,62 +70,77 @@ def validate(
     Raises:
         DatasetError: the holdout is missing or lacks a column.
         DigestMismatchError: stored files of either version are not those that were registered.
-        ModelError: a version does not load, or raises.
+        PolicyError: an own metric does not import.
     """
     candidate = registry.version(policy.model, version)
     ledger = read_ledger(registry, policy.model)
     production = registry.version(policy.model, ledger.production) if ledger.production else None
-    data = policy.data
-    window = training_windows(now, data.train_window, data.holdout_window, data.label_delay).holdout
-    dataset = open_source(policy, connect)
-    columns = labelled_columns(policy, dataset)
-    holdout = read_labelled(policy, dataset, window, columns)
-    judged = [candidate, *([production] if production else [])]
-    answers = score_versions(registry, judged, holdout, columns.features)
     rules = policy.validation
-    verdict = judge(
-        y_true=holdout[str(data.label)].to_numpy(),
-        candidate=answers[version],
-        production=answers[production.version] if production else None,
-        bounds=rules.bounds,
-        metric=rules.compared_metric,
-        compare_to=rules.compare_to,
-        tolerance=rules.tolerance,
-        confidence=rules.confidence,
-        min_rows=rules.min_rows,
-        mode=rules.mode,
-        positive=data.positive,
+    measures = measures_of(rules, policy.data.positive, policy.train.seed if policy.train else 0)
+    holdout = read_holdout(policy, now, connect)
+    subject = Subject(
         model=policy.model,
         version=version,
         content_digest=candidate.content_digest,
         compared_to=production.version if production else None,
-        holdout_digest=fingerprint_table(holdout).digest,
+        holdout_digest=fingerprint_table(holdout.table).digest,
         policy_digest=policy.digest(),
-        rng=np.random.default_rng(policy.train.seed if policy.train else 0),
     )
-    answered = profile_answers(answers[version], holdout[str(data.label)])
-    registry.put_file(candidate.run_id, ANSWERS, write_profile(answered))
+    judged = {"the candidate": candidate}
+    if production is not None and production.version != version:
+        judged[f"production version {production.version}"] = production
+    broken, warnings = find_leakage(registry, judged, holdout, policy.data.key or (), connect)
+    root = policy.watch.predictions or predictions
+    traffic = count_traffic(policy, root and policy.resolve(root), now, rules.slices)
+    warnings = (*warnings, *unseen_slices(traffic, holdout.slices))
+    scored = score_each(
+        registry,
+        [candidate, *([production] if production else [])],
+        holdout.table,
+        holdout.features,
+        timeout=rules.infrastructure.timeout.total_seconds(),
+    )
+    broken = (*broken, *_infrastructure(scored[version], rules))
+    if scored[version].answers is None:
+        verdict = refuse(broken, rules, subject, warnings)
+    else:
+        answers = to_answers(scored[version].require(version))
+        rows = Rows(
+            label=holdout.table[str(policy.data.label)].to_numpy(),
+            candidate=answers,
+            production=_answers_of(production, scored),
+            frame=holdout.table.to_pandas() if rules.metrics else None,
+        )
+        verdict = judge(
+            rows, rules, subject, measures, slices=holdout.slices, before=broken, warnings=warnings
+        )
+        answered = profile_answers(answers, holdout.table[str(policy.data.label)])
+        registry.put_file(candidate.run_id, ANSWERS, write_profile(answered))
     record_verdict(registry, candidate, verdict, attempt)
     return verdict
 
 
-def score_versions(
-    registry: Registry, versions: Iterable[ModelVersion], table: pa.Table, features: list[str]
-) -> dict[str, Answers]:
-    """Answer the same rows with each version.
+def _infrastructure(scored: Scored, rules: ValidationSection) -> tuple[Check, ...]:
+    """What keeps a version from being served, however good its answers are."""
+    problems = [f"the candidate cannot serve: {scored.problem}"] if scored.problem else []
+    limit = rules.infrastructure.max_memory_mb
+    if scored.facts is not None and limit is not None and scored.facts.peak_mb > limit:
+        problems.append(
+            f"the candidate took {scored.facts.peak_mb:,.0f} MB of memory, over "
+            f"validation.infrastructure.max_memory_mb = {limit:,}"
+        )
+    return tuple(Check(name="infrastructure", verdict="fail", reason=problem) for problem in problems)
 
-    Each comes from the registry alone, verified, and answers in a process of its own.
 
-    Returns:
-        Version -> what it answered; a version named twice answers once.
-    """
-    distinct = {version.version: version for version in versions}
-    with tempfile.TemporaryDirectory(prefix="ifp-score-") as scratch:
-        folders = [Path(scratch, f"version-{number}") for number in distinct]
-        for version, folder in zip(distinct.values(), folders, strict=True):
-            fetch(registry, version, folder)
-        answered = score(folders, table.select(features), Path(scratch))
-    return {number: to_answers(entry) for number, entry in zip(distinct, answered, strict=True)}
+def _answers_of(production: ModelVersion | None, scored: Mapping[str, Scored]) -> Answers | None:
+    """What production answered; None where it did not, which the comparison then says."""
+    if production is None:
+        return None
+    found = scored[production.version]
+    if found.answers is None:
+        log.warning("production version %s did not answer: %s", production.version, found.problem)
+        return None
+    return to_answers(found.answers)
 
 
 def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict, attempt: Attempt) -> None:
@@ -145,20 +163,3 @@ def record_verdict(registry: Registry, candidate: ModelVersion, verdict: Verdict
             verdict_digest=digest,
         ),
     )
-
-
-def to_answers(table: pa.Table) -> Answers:
-    """A scorer's table as the arrays that metrics take."""
-    return Answers(
-        prediction=_values(table["prediction"]),
-        score=_values(table["score"]) if "score" in table.column_names else None,
-    )
-
-
-def _values(column: pa.ChunkedArray) -> Any:
-    """One value a row, or one row of values a row (a probability for each class)."""
-    import pyarrow as pa
-
-    if pa.types.is_list(column.type):
-        return np.array(column.to_pylist())
-    return column.to_numpy()

@@ -11,7 +11,7 @@ from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError, Po
 from airflow_provider_ifp.hooks.databases import connect, rendered
 from airflow_provider_ifp.hooks.links import ReportLink
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
-from airflow_provider_ifp.hooks.run_facts import attempt, run_time, to_policy
+from airflow_provider_ifp.hooks.run_facts import attempt, run_time, setting, to_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +69,13 @@ class ValidationGateOperator(BaseOperator):
         try:
             policy = rendered(self, self._policy, context)
             verdict = validate(
-                registry, policy, version, now=now, attempt=attempt(context, version), connect=connect
+                registry,
+                policy,
+                version,
+                now=now,
+                attempt=attempt(context, version),
+                predictions=setting("predictions"),
+                connect=connect,
             )
         except (PolicyError, ModelError, DigestMismatchError) as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error

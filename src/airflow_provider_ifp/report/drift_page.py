@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
+from airflow_provider_ifp.report.drift_records import DriftRecord
 from airflow_provider_ifp.report.markup import Child, Markup, element, render
 from airflow_provider_ifp.report.page import Column, draw_table, list_facts, mark_verdict, write_page
-from airflow_provider_ifp.report.records import Record, read_record
+from airflow_provider_ifp.report.records import read_record
 from airflow_provider_ifp.report.share_chart import Share, draw_shares
 from airflow_provider_ifp.report.trend_chart import draw_trend
 from airflow_provider_ifp.report.wording import NONE, clock, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from airflow_provider_ifp.report.drift_records import (
+        BinRecord,
+        ErrorRecord,
+        FeatureRecord,
+        WindowRecord,
+    )
 
 SHOWN = 6
 """Features drawn even when none drifted: the farthest moved."""
@@ -27,67 +33,6 @@ _SENTENCES: dict[bool | None, tuple[str, str]] = {
     False: ("pass", "no drift"),
     None: ("inconclusive", "undecided"),
 }
-
-
-class BinRecord(Record):
-    """A bin, and the share of all rows in it."""
-
-    bin: str
-    reference: float
-    current: float
-
-
-class BlockRecord(Record):
-    """A feature in one block of time."""
-
-    end: str
-    rows: int
-    psi: float | None = None
-    missing: float | None = None
-    mean: float | None = None
-
-
-class FeatureRecord(Record):
-    """What was found for one feature; see docs/drift-record.md."""
-
-    name: str
-    segment: str | None = None
-    verdict: Literal["drifted", "stable", "undecided"]
-    reason: str
-    psi: float | None = None
-    expected_by_chance: float | None = None
-    p_value: float | None = None
-    missing: dict[str, float | None]
-    new_categories: dict[str, int] = Field(default_factory=dict)
-    lost_categories: tuple[str, ...] = ()
-    bins: tuple[BinRecord, ...] = ()
-    over_time: tuple[BlockRecord, ...] = ()
-
-    @property
-    def title(self) -> str:
-        """The feature, and its segment where there is one."""
-        return self.name if self.segment is None else f"{self.name} ({self.segment})"
-
-
-class WindowRecord(Record):
-    """From when to when, half open."""
-
-    start: str | None
-    end: str
-
-
-class DriftRecord(Record):
-    """A check, as `core/drift_record.py` writes it."""
-
-    model: str
-    version: str
-    window: WindowRecord
-    reference: str
-    drifted: bool | None
-    reason: str
-    rows: dict[str, int]
-    notes: tuple[str, ...] = ()
-    features: tuple[FeatureRecord, ...]
 
 
 def drift_page(record: Mapping[str, Any]) -> str:
@@ -115,6 +60,7 @@ def drift_page(record: Mapping[str, Any]) -> str:
             element("h2", "Before and now") if drawn else None,
             *map(_figure, drawn),
             *_values(read.features),
+            *_error(read.error),
             element("h2", "What was compared"),
             _facts(read),
         ],
@@ -245,6 +191,29 @@ def _values(features: Sequence[FeatureRecord]) -> list[Markup]:
 
 def _named(values: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({rows:,})" for name, rows in values.items()) or NONE
+
+
+def _error(error: ErrorRecord | None) -> list[Markup]:
+    """How wrong the answers were, where labels have come: it is shown, and decides nothing."""
+    if error is None:
+        return []
+    if error.rmse is not None:
+        before, now = (number(error.rmse.get(side)) for side in ("reference", "current"))
+        size = f"Root mean square error {now}, {before} on the holdout"
+    else:
+        before, now = (_percent((error.wrong or {}).get(side)) for side in ("reference", "current"))
+        size = f"{now} of the answers were wrong, {before} on the holdout"
+    of_all = "" if error.answered is None else f" of {error.answered:,}"
+    return [
+        element("h2", "How wrong the answers were"),
+        element(
+            "p",
+            f"{size}; {error.labelled:,}{of_all} answers have a label. ",
+            mark_verdict(error.verdict),
+            f": {error.reason}. It is shown beside the check, and decides nothing.",
+        ),
+        _figure(error),
+    ]
 
 
 def _facts(record: DriftRecord) -> Markup:

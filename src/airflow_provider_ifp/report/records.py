@@ -38,6 +38,7 @@ class CheckRecord(Record):
     rows: int | None = None
     verdict: Literal["pass", "fail", "inconclusive"]
     reason: str
+    finding: str | None = None
 
 
 class VerdictRecord(Record):
@@ -54,6 +55,7 @@ class VerdictRecord(Record):
     holdout_digest: str | None = None
     policy_digest: str | None = None
     checks: tuple[CheckRecord, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Month(Record):

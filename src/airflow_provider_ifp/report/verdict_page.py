@@ -38,6 +38,7 @@ def verdict_page(verdict: Mapping[str, Any]) -> str:
         body=[
             element("p", f"{record.gate} gate · {_against(record)}", class_="facts"),
             _waiver(record),
+            *(element("p", warning, class_="note") for warning in record.warnings),
             element("h2", "Checks"),
             draw_checks(record.checks),
             *draw_intervals(record.checks),

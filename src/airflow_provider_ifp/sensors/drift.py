@@ -10,6 +10,7 @@ from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_ifp.hooks.assets import announce, announced
+from airflow_provider_ifp.hooks.databases import rendered
 from airflow_provider_ifp.hooks.links import ReportLink
 from airflow_provider_ifp.hooks.run_facts import run_time, setting, to_policy, truth
 from airflow_provider_ifp.triggers.drift import DriftTrigger
@@ -69,8 +70,13 @@ class DriftSensor(BaseSensorOperator, SkipMixin):
         self.as_of = as_of
 
     def execute(self, context: Context) -> None:
-        """Hand the check to the triggerer."""
-        policy = self._policy
+        """Hand the check to the triggerer.
+
+        Raises:
+            AirflowFailException: `data.source.query`, by which labels are found, is no template.
+        """
+        # Without a key nothing is joined, and the query is the training's own affair.
+        policy = rendered(self, self._policy, context) if self._policy.data.key else self._policy
         self.defer(
             trigger=DriftTrigger(
                 policy=policy.to_json(),

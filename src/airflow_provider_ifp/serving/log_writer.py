@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from airflow_provider_ifp.adapters.log_files import locate
 from airflow_provider_ifp.adapters.storage import first_line
-from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError, PredictionLogError
+from airflow_provider_ifp.core.errors import DatasetUnreachableError, PredictionLogError
 from airflow_provider_ifp.serving.log_roll import canonical_root, recover_spools, roll
 from airflow_provider_ifp.serving.row_queue import RowQueue, Troubles
 from airflow_provider_ifp.serving.spool import Spool, SpoolName
@@ -193,7 +193,7 @@ class LogWriter:
     def _recover(self) -> bool:
         try:
             found = recover_spools(self._folder, self._root)
-        except (OSError, DatasetError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever the dead left must not stop the living
             self._troubles.tell(self._root, first_line(error))
             return False
         if found.spools:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _ROOT: Final = b"ifp.root"
 _NAME: Final = re.compile(rf"([A-Za-z0-9_-]+)\.({'|'.join(STAGES)})\.([0-9a-f]{{32}})\.spool")
 _MODE: Final = 0o640
+_NAMELESS_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +171,20 @@ class Spool:
 def dead_spools(folder: Path) -> Iterator[Spool]:
     """Take over all spools in a folder whose writers are dead, one after the other.
 
-    Those that were killed before they had a first batch are deleted here.
+    Those that a kill kept from getting their name are deleted, once they are a minute old: a younger one may
+    be about to be locked.
 
     Raises:
         OSError: The folder cannot be listed, or a spool not be opened.
     """
     for path in sorted(folder.iterdir()):
+        is_hidden = path.name.startswith(".")
+        if is_hidden and not _is_old(path):
+            continue
         taken = Spool.take(path)
         if taken is None:
             continue
-        if path.name.startswith("."):
+        if is_hidden:
             taken.remove()
         else:
             yield taken
@@ -205,3 +210,10 @@ def read_spool(path: Path) -> tuple[pa.Table | None, str | None]:
             batch.validate()
             batches.append(batch)
     return (pa.Table.from_batches(batches).replace_schema_metadata() if batches else None), root
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > _NAMELESS_SECONDS
+    except FileNotFoundError:
+        return False

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.prediction_rows import conform_rows
 from airflow_provider_ifp.adapters.storage import first_line
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_END_OF_TIME: Final = 253_402_300_800_000_000
+"""The year 10000, in microseconds since 1970."""
 _MOST_SCHEMAS: Final = 8
 """Spools open at once; versions that differ in features take turns for the length of a swap."""
 
@@ -61,8 +64,11 @@ class Spooler:
         """How many rows the disk did not take yet."""
         return sum(batch.num_rows for batch in self._held)
 
-    def add(self, batches: Sequence[pa.RecordBatch]) -> None:
-        """Take rows over, as one batch for each schema; rows that are not the log's count as dropped."""
+    def add(self, batches: list[pa.RecordBatch]) -> None:
+        """Take rows over, as one batch for each schema; rows that are not the log's count as dropped.
+
+        The list is empty afterwards.
+        """
         groups: list[tuple[pa.Schema, list[pa.RecordBatch]]] = []
         for batch in batches:
             same = next((group for schema, group in groups if schema.equals(batch.schema)), None)
@@ -70,11 +76,15 @@ class Spooler:
                 groups.append((batch.schema, [batch]))
             else:
                 same.append(batch)
+        batches.clear()
         for _, group in groups:
             try:
                 self._held += _plain(group)
             except (PredictionLogError, pa.ArrowException):
                 self._held += self._good_ones(group)
+            while group:
+                # To free thousands at once would keep Python's lock from those who answer for 20 ms.
+                group.pop()
 
     def write(self) -> None:
         """Append what is held.
@@ -126,8 +136,16 @@ class Spooler:
 
 
 def _plain(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """Bring rows to the log's columns, with texts for dictionaries, whose words would change by the batch."""
-    rows = conform_rows(pa.Table.from_batches(batches))
+    """Bring rows to the log's columns, with texts for dictionaries, whose words would change by the batch.
+
+    Raises:
+        PredictionLogError: They are no rows of the log, or of a time for which it has no folder.
+    """
+    # In one piece from the start: each further step would cost a microsecond a piece and column.
+    rows = conform_rows(pa.Table.from_batches(batches).combine_chunks())
+    times = pc.min_max(rows["ts"].cast(pa.int64()))
+    if rows.num_rows and not (times["min"].as_py() >= 0 and times["max"].as_py() < _END_OF_TIME):
+        raise PredictionLogError("prediction log: ts: expected a time from 1970 to 9999")
     features = [
         field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
         for field in rows.schema.field("features").type

@@ -1,61 +1,130 @@
-"""The scorer's process: `python -m airflow_provider_ifp.training.scorer MODEL_FOLDER FRAME ANSWERS`.
+"""The scorer's process: `python -m airflow_provider_ifp.training.scorer ORDER`.
 
-Each version is scored in a process of its own: two versions bring sources of the same name, and the first one
-imported would answer for both.
+Each version is scored in a fresh process, from its verified files alone: two versions bring sources of the
+same name, and the first one imported would answer for both. Before it answers the rows it is probed with
+batches of other sizes, as a server would ask it.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import subprocess
 import sys
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from airflow_provider_ifp.adapters.launchers import end_with_parent, user_environment
 from airflow_provider_ifp.core.errors import ModelError
 
-_SHOWN = 2000  # characters of a failed scorer's output that an error repeats
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCHES: Final = (1, 2, 7, 1000)
+"""Rows of the batches that a version must answer before it is judged."""
+_SHOWN = 2000  # characters of a failed scorer's output that a message repeats
+_KILOBYTES: Final = 1024
+_FROZEN: Final = (
+    "it answers some batches and not others, as a model does that was exported with an example of one size: "
+    "export it with a dynamic batch dimension (torch.export's dynamic_shapes), or save it without an "
+    "input_example"
+)
 
 
-def score(folders: list[Path], table: pa.Table, scratch: Path) -> list[pa.Table]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One scorer's work, as JSON between the processes.
+
+    Attributes:
+        folder: A verified model folder.
+        frame: Arrow file of the rows.
+        answers: Where the answers go.
+        facts: Where `Facts` go.
+    """
+
+    folder: str
+    frame: str
+    answers: str
+    facts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What it took to answer.
+
+    Attributes:
+        load_seconds: Importing and loading.
+        score_seconds: Answering all rows at once.
+        peak_mb: The process's largest resident memory, 2^20 bytes.
+    """
+
+    load_seconds: float
+    score_seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What came of one version: its answers, or why there are none.
+
+    Attributes:
+        answers: n rows with `prediction` and, where there is one, `score`; None: there is a problem.
+        problem: In words.
+        facts: What it took, where it ended by itself.
+    """
+
+    answers: pa.Table | None
+    problem: str | None = None
+    facts: Facts | None = None
+
+    def require(self, who: str) -> pa.Table:
+        """Return the answers.
+
+        Raises:
+            ModelError: there are none.
+        """
+        if self.answers is None:
+            raise ModelError(f"scoring with {who} failed: {self.problem}")
+        return self.answers
+
+
+def score(
+    folders: list[Path], table: pa.Table, scratch: Path, *, timeout: float | None = None
+) -> list[Scored]:
     """Score the same rows with several versions, side by side.
 
     Args:
         folders: Verified model folders.
         table: n rows with at least the features.
         scratch: An empty folder for what passes between the processes.
+        timeout: Seconds after which a version that has not answered is stopped; None: never.
 
     Returns:
-        For each folder n rows with `prediction` and, where there is one, `score`.
-
-    Raises:
-        ModelError: a model does not load, raises, or answers in another shape.
+        For each folder its answers, or the problem: it does not load, raises, answers in another shape, does
+        not answer one of the batches, or took too long.
     """
     frame = scratch / "frame.arrow"
     _write(table, frame)
     jobs = []
     for place, folder in enumerate(folders):
-        answers = scratch / f"answers-{place}.arrow"
-        command = [sys.executable, "-m", __spec__.name, str(folder), str(frame), str(answers)]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=user_environment(os.environ, seed=0),
+        order = Order(
+            folder=str(folder),
+            frame=str(frame),
+            answers=str(scratch / f"answers-{place}.arrow"),
+            facts=str(scratch / f"facts-{place}.json"),
         )
-        jobs.append((answers, process))
-    outputs = [process.communicate()[0] for _, process in jobs]
-    for folder, (answers, process), output in zip(folders, jobs, outputs, strict=True):
-        if process.returncode != 0 or not answers.exists():
-            raise ModelError(
-                f"scoring with {folder.name} failed (exit code {process.returncode}): "
-                f"{output.strip()[-_SHOWN:]}"
-            )
-    return [_read(answers) for answers, _ in jobs]
+        jobs.append((order, _start(order, scratch / f"order-{place}.json")))
+    deadline = None if timeout is None else time.monotonic() + timeout
+    outputs = [_wait(process, deadline) for _, process in jobs]
+    return [
+        _scored(order, process.returncode, output, timeout)
+        for (order, process), output in zip(jobs, outputs, strict=True)
+    ]
 
 
 def main(arguments: list[str]) -> int:
@@ -63,14 +132,93 @@ def main(arguments: list[str]) -> int:
     from airflow_provider_ifp.training.loading import open_model
 
     end_with_parent()
-    folder, frame, answers = (Path(argument) for argument in arguments)
+    order = Order(**json.loads(Path(arguments[0]).read_text(encoding="utf-8")))
     try:
-        answered = open_model(folder).predict(_read(frame).to_pandas())
-        _write(pa.Table.from_pandas(answered, preserve_index=False), answers)
+        started = time.monotonic()
+        model = open_model(Path(order.folder))
+        loaded = time.monotonic()
+        frame = _read(Path(order.frame)).to_pandas()
+        answered = _probed(model, frame)
+        scored = time.monotonic()
+        _write(pa.Table.from_pandas(answered, preserve_index=False), Path(order.answers))
     except Exception as error:  # noqa: BLE001 - user code may raise anything; the parent shows this one line
         sys.stdout.write(f"{type(error).__name__}: {error}\n")
         return 1
+    facts = Facts(
+        load_seconds=loaded - started,
+        score_seconds=scored - loaded,
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _KILOBYTES,
+    )
+    Path(order.facts).write_text(json.dumps(asdict(facts)), encoding="utf-8")
     return 0
+
+
+def _probed(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Answer all rows, after batches of the sizes that a server sends.
+
+    Raises:
+        ModelError: it raises for one of them, or answers it in another shape than all rows together.
+    """
+    import pandas as pd
+
+    failures: dict[int, str] = {}
+    shapes: dict[int, list[str]] = {}
+    for size in BATCHES:
+        batch = pd.concat([frame] * -(-size // max(len(frame), 1)), ignore_index=True).head(size)
+        try:
+            answered = model.predict(batch)
+        except Exception as error:  # noqa: BLE001 - user code may raise anything
+            failures[size] = f"{type(error).__name__}: {error}"
+            continue
+        if len(answered) != size:
+            failures[size] = f"{len(answered)} answers"
+        shapes[size] = list(answered)
+    if failures:
+        size, problem = next(iter(failures.items()))
+        cure = f"; {_FROZEN}" if shapes else ""
+        raise ModelError(f"a batch of {size:,} rows: {problem}{cure}")
+    answered = model.predict(frame)
+    for size, columns in shapes.items():
+        if columns != list(answered):
+            raise ModelError(
+                f"a batch of {size:,} rows is answered with {columns}, {len(frame):,} rows with "
+                f"{list(answered)}"
+            )
+    return pd.DataFrame(answered)
+
+
+def _start(order: Order, path: Path) -> subprocess.Popen[str]:
+    path.write_text(json.dumps(asdict(order)), encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, "-m", __spec__.name, str(path)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=user_environment(os.environ, seed=0),
+    )
+
+
+def _wait(process: subprocess.Popen[str], deadline: float | None) -> str | None:
+    """A process's output; None: it was stopped at the deadline."""
+    try:
+        return process.communicate(
+            timeout=None if deadline is None else max(0.0, deadline - time.monotonic())
+        )[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        return None
+
+
+def _scored(order: Order, code: int, output: str | None, timeout: float | None) -> Scored:
+    if output is None:
+        return Scored(None, f"it did not load and answer within {timeout:g} s and was stopped")
+    if code != 0 or not Path(order.facts).exists():
+        ended = f"it ended with exit code {code}: " if code != 1 else ""
+        return Scored(None, f"{ended}{output.strip()[-_SHOWN:] or 'it said nothing'}")
+    facts = Facts(**json.loads(Path(order.facts).read_text(encoding="utf-8")))
+    return Scored(_read(Path(order.answers)), facts=facts)
 
 
 def _write(table: pa.Table, path: Path) -> None:

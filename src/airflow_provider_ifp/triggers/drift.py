@@ -11,10 +11,13 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_ifp.core.errors import IfpError, RegistryError
 from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.hooks.databases import label_database
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook, RegistryAddress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from airflow_provider_ifp.adapters.sources import Connect
 
 
 class DriftTrigger(BaseTrigger):
@@ -73,9 +76,11 @@ class DriftTrigger(BaseTrigger):
         while True:
             waited = datetime.now(UTC) - started if self.wait else timedelta(0)
             try:
+                policy = Policy.from_json(self.policy, folder=self.folder)
                 address = await ModelRegistryHook(self.registry_conn_id).aget_address()
+                connect = await label_database(policy)
                 # Reading Parquet and asking MLflow block; the triggerer's loop must go on meanwhile.
-                result = await anyio.to_thread.run_sync(self._check, address, waited)
+                result = await anyio.to_thread.run_sync(self._check, policy, address, connect, waited)
             except IfpError as error:
                 transient = isinstance(error, RegistryError)
                 yield TriggerEvent({"error": f"{type(error).__name__}: {error}", "transient": transient})  # type: ignore[no-untyped-call]  # Airflow's, without annotations
@@ -88,16 +93,19 @@ class DriftTrigger(BaseTrigger):
             )
             await asyncio.sleep(self.poke_interval)
 
-    def _check(self, address: RegistryAddress, waited: timedelta) -> dict[str, Any]:
+    def _check(
+        self, policy: Policy, address: RegistryAddress, connect: Connect | None, waited: timedelta
+    ) -> dict[str, Any]:
         from airflow_provider_ifp.hooks.run_facts import cache_folder
         from airflow_provider_ifp.loop.check import check
 
         return check(
             address.open(),
-            Policy.from_json(self.policy, folder=self.folder),
+            policy,
             now=datetime.fromisoformat(self.now) + waited,
             predictions=self.predictions,
             force=self.force,
             reason=self.reason,
             cache=cache_folder() / "counts",
+            connect=connect,
         ).to_json()

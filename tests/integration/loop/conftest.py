@@ -121,7 +121,7 @@ class Loop:
         """Train in a real trainer's process; returns the XCom."""
         return train(self.registry, self.order(**order), self.launcher)
 
-    def register(self, predict, *, profiled=None, **methods):
+    def register(self, predict, *, profiled=None, provenance=None, **methods):
         """Register a model by its predict function alone, without a training; returns the version."""
         folder = self.home / uuid.uuid4().hex
         save_model(SimpleNamespace(predict=predict, **methods), folder, features=FEATURES)
@@ -133,7 +133,7 @@ class Loop:
                 model=self.model,
                 run_id=run_id,
                 folder=folder,
-                provenance={},
+                provenance=provenance or {},
                 files={} if profiled is None else {PROFILE: json.dumps(profile).encode()},
                 nonce=folder.name,
             ),

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from airflow_provider_ifp.adapters.label_files import write_labels
 from airflow_provider_ifp.core.errors import PolicyError, RegistryDeniedError
 from airflow_provider_ifp.core.metrics import Answers
 from airflow_provider_ifp.core.profile import Profile
@@ -100,6 +101,66 @@ def test_the_answers_are_watched_unless_the_policy_says_otherwise(loop, producti
     assert sorted(names) == ["prediction", "region", "x", "z"]
     unwatched = loop.policy(monitor={"prediction": False})
     assert "prediction" not in [one.name for one in loop.check(policy=unwatched).check.features]
+
+
+def wrong_by(rows, much):
+    return rows.set_column(rows.schema.get_field_index("y"), "y", pa.array(rows["y"].to_numpy() + much))
+
+
+def drift_record_of(loop, made):
+    return json.loads(loop.registry.get_file(made["run_id"], "ifp/drift.json"))
+
+
+def test_how_wrong_production_was_is_shown_once_labels_are_known_and_decides_nothing(loop, production):
+    policy, made = production()
+    rows = loop.rows(NOW - 5 * DAY, days=5, seed=3)
+    loop.write_log(rows)
+    loop.write_log(loop.rows(NOW - 5 * DAY, days=1, seed=4), version="0")
+    loop.write_data(wrong_by(rows, -2.0).slice(0, 550))
+    firing = loop.check(policy=policy)
+    error = drift_record_of(loop, made)["error"]
+    assert (error["name"], error["verdict"], error["labelled"]) == ("prediction error", "drifted", 550)
+    assert error["answered"] == 600
+    assert error["rmse"]["current"] == pytest.approx(2.0)
+    assert error["rmse"]["reference"] == pytest.approx(0.5, abs=0.05)
+    assert firing.fired is False
+    assert firing.reasons[-1].startswith("prediction error drifted: PSI ")
+    assert firing.reasons[-1].endswith("; it decides nothing")
+    page = loop.registry.get_file(made["run_id"], "ifp/drift.html").decode()
+    assert "Root mean square error 2" in page
+
+
+def test_labels_beside_the_log_are_joined_again_only_where_a_file_is_new(loop, production):
+    policy, made = production()
+    rows = loop.rows(NOW - 5 * DAY, days=5, seed=3)
+    loop.write_log(wrong_by(rows, 2.0))
+    arrived = rows.select(["request_id", "ts"]).append_column("label", rows["y"])
+    arrived = arrived.append_column("row", pa.array([0] * rows.num_rows, pa.int32()))
+    arrived = arrived.append_column("label_ts", rows["ts"])
+    write_labels(str(loop.home / "log"), "demand", arrived.slice(0, 300))
+    cache = loop.home / "cache"
+    loop.check(policy=policy, cache=cache)
+    assert drift_record_of(loop, made)["error"]["labelled"] == 300
+    kept = set(cache.rglob("*.counts"))
+    loop.check(policy=policy, cache=cache)
+    assert set(cache.rglob("*.counts")) == kept
+    write_labels(str(loop.home / "log"), "demand", arrived.slice(300, 60))
+    loop.check(policy=policy, cache=cache)
+    assert drift_record_of(loop, made)["error"]["labelled"] == 360
+    assert len(set(cache.rglob("*.counts")) - kept) == 1
+
+
+def test_labels_that_cannot_be_compared_are_said_so_and_stop_no_check(loop, production):
+    policy, made = production()
+    rows = loop.rows(NOW - 5 * DAY, days=5, seed=3)
+    loop.write_log(rows)
+    words = pa.array(["high"] * rows.num_rows)
+    loop.write_data(rows.set_column(rows.schema.get_field_index("y"), "y", words))
+    firing = loop.check(policy=policy)
+    assert (firing.fired, firing.decided) == (False, True)
+    assert "prediction error is not known: " in firing.reasons[-1]
+    assert "label is string, but the predictions are double" in firing.reasons[-1]
+    assert "error" not in drift_record_of(loop, made)
 
 
 @pytest.mark.parametrize(("windows", "of_last", "fired"), [(1, 1, True), (2, 2, False), (1, 3, True)])

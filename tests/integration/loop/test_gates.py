@@ -1,17 +1,25 @@
 """Both gates on the holdout: scored anew, verified, and on record before anybody acts on the verdict."""
 
 import json
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_ifp.adapters.datasets import read_window
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.core.digest import digest_json
-from airflow_provider_ifp.core.errors import DigestMismatchError
-from airflow_provider_ifp.core.windows import training_windows
+from airflow_provider_ifp.core.errors import DatasetError, DigestMismatchError, PolicyError
+from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.windows import Window, training_windows
+from airflow_provider_ifp.loop.prepare import prepare
+from airflow_provider_ifp.training.provenance import window_facts
 
+NOW = datetime(2024, 2, 1, tzinfo=UTC)
 FIRST = "first deployment: no production version to compare with; the absolute gate alone decides"
 
 
@@ -129,3 +137,129 @@ def test_changed_files_of_either_version_leave_no_verdict(loop, damaged):
         loop.validate(version)
     assert loop.ledger.events == events
     assert kept(loop, version, "ifp/validation.json") is None
+
+
+def biased(slope, north):
+    """A model that is wrong in the north by so much."""
+    return lambda frame: answering(slope)(frame) + north * (frame["region"] == "north")
+
+
+def test_a_slice_that_suffers_fails_and_a_slice_that_only_production_is_asked_about_is_named(loop):
+    loop.put(loop.register(answering(2)))
+    candidate = loop.register(biased(3, 2.5))
+    rows = loop.rows(NOW - timedelta(days=5), days=2, seed=3)
+    west = pa.array(["west" if place % 10 == 0 else "south" for place in range(rows.num_rows)])
+    loop.write_log(rows.set_column(rows.schema.get_field_index("region"), "region", west))
+    rules = {"max_rmse": 5, "slices": ["region"], "tolerance": -1}
+    verdict = loop.validate(candidate, policy=loop.policy(validation=rules))
+    assert verdict.verdict == "fail"
+    assert [check.slice for check in verdict.checks if check.verdict == "fail"] == ["region=north"]
+    assert (
+        "region=west: 24 of 240 requests in the prediction log, and no row in the holdout" in verdict.warnings
+    )
+    page = kept(loop, candidate, "ifp/report.html").decode()
+    assert "region=west: 24 of 240 requests" in page
+
+
+def test_a_slice_column_that_the_data_lacks_is_refused(loop):
+    candidate = loop.register(answering(3))
+    with pytest.raises(DatasetError, match="shop"):
+        loop.validate(candidate, policy=loop.policy(validation={"slices": ["shop"]}))
+
+
+def trained_on(loop, *, window=None, rows=None):
+    """A version that says it was trained on these days, or on other rows in their place."""
+    prepared = prepare(loop.policy(), NOW, {})
+    facts = prepared.data_facts()
+    if window is not None:
+        facts["window"] = window_facts(window)
+    if rows is not None:
+        (loop.home / "other").mkdir()
+        pq.write_table(rows, loop.home / "other" / "rows.parquet")
+        facts["uri"] = str(loop.home / "other")
+    return loop.register(answering(3), provenance={"data": [facts]})
+
+
+def test_training_rows_past_the_holdouts_start_fail_with_their_number_in_dry_run_too(loop):
+    window = Window(NOW - timedelta(days=25), NOW - timedelta(days=3))
+    verdict = loop.validate(
+        trained_on(loop, window=window), policy=loop.policy(validation={"mode": "dry_run", "max_rmse": 5})
+    )
+    assert (verdict.verdict, verdict.promotes) == ("fail", False)
+    assert "240 training rows of the candidate are from the holdout's own time" in verdict.reason
+    assert "240 of the holdout's 600 keys are in the training data of the candidate" in verdict.reason
+
+
+def test_keys_of_the_holdout_in_productions_training_data_fail_with_their_number(loop):
+    data = loop.rows(datetime(2024, 1, 1, tzinfo=UTC), days=60)
+    copied = data.slice(26 * 120, 12)
+    early = pa.array([NOW - timedelta(days=10)] * 12, data.schema.field("ts").type)
+    rows = pa.concat_tables([data.slice(0, 26 * 120), copied.set_column(0, "ts", early)])
+    loop.put(trained_on(loop, rows=rows))
+    verdict = loop.validate(loop.register(answering(3)))
+    assert "12 of the holdout's 600 keys are in the training data of production version 1" in verdict.reason
+    unrecorded = "leakage from the training of the candidate was not looked for: the rows that it was trained"
+    assert verdict.warnings[0].startswith(unrecorded)
+
+
+def test_equal_rows_without_a_key_are_warned_of(loop):
+    data = loop.rows(datetime(2024, 1, 1, tzinfo=UTC), days=60)
+    copied = data.slice(26 * 120, 12)
+    early = pa.array([NOW - timedelta(days=10)] * 12, data.schema.field("ts").type)
+    rows = pa.concat_tables([data.slice(0, 26 * 120), copied.set_column(0, "ts", early)])
+    version = trained_on(loop, rows=rows.drop_columns(["request_id"]))
+    loop.write_data(data.drop_columns(["request_id"]))
+    verdict = loop.validate(version, policy=loop.policy(data={"key": []}))
+    assert verdict.verdict == "pass"
+    [warning] = verdict.warnings
+    assert warning.startswith(
+        "12 of the holdout's 600 rows are equal, in all columns, to training rows of the"
+    )
+
+
+def test_a_candidate_that_cannot_serve_fails_before_any_metric(loop):
+    def one_at_a_time(frame):
+        if len(frame) != 1:
+            raise RuntimeError("expected input shape[0] to be 1")
+        return frame["x"]
+
+    candidate = loop.register(one_at_a_time)
+    verdict = loop.validate(candidate, policy=loop.policy(validation={"mode": "dry_run"}))
+    assert (verdict.verdict, verdict.promotes) == ("fail", False)
+    assert [check.name for check in verdict.checks] == ["infrastructure"]
+    assert verdict.reason.startswith(
+        "the candidate cannot serve: ModelError: a batch of 2 rows: RuntimeError"
+    )
+    assert json.loads(kept(loop, candidate, "ifp/validation.json"))["verdict"] == "fail"
+    small = loop.policy(validation={"infrastructure": {"max_memory_mb": 10}})
+    reason = loop.validate(loop.register(answering(3)), policy=small).reason
+    assert re.match(r"the candidate took \d+ MB of memory, over .*max_memory_mb = 10", reason)
+
+
+def test_a_production_that_does_not_answer_decides_nothing(loop):
+    def broken(frame):
+        raise RuntimeError("no CUDA")
+
+    loop.put(loop.register(broken))
+    verdict = loop.validate(loop.register(answering(3)))
+    assert verdict.verdict == "inconclusive"
+    assert "production is version 1, but it did not answer the holdout" in verdict.reason
+
+
+def test_an_own_metric_by_its_path_is_held_to_its_bound_and_compared(loop, monkeypatch):
+    (loop.home / "own_metrics.py").write_text(
+        "def profit(y_true, y_pred, frame):\n    return float((y_pred * frame['x']).mean())\n"
+    )
+    monkeypatch.syspath_prepend(str(loop.home))
+    rules = {"min_profit": 0.5, "metrics": {"profit": "own_metrics:profit"}}
+    canonical = loop.policy().to_json() | {"validation": rules}
+    policy = Policy.from_json(canonical, folder=loop.home)
+    loop.put(loop.register(answering(2)))
+    verdict = loop.validate(loop.register(answering(3)), policy=policy)
+    assert verdict.verdict == "pass"
+    assert verdict.checks[1].finding == "better"
+    wrong = Policy.from_json(
+        canonical | {"validation": {**rules, "metrics": {"profit": "own_metrics:loss"}}}, folder=loop.home
+    )
+    with pytest.raises(PolicyError, match=r"validation.metrics.profit: own_metrics:loss does not import"):
+        loop.validate("2", policy=wrong)

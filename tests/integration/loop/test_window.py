@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_ifp.adapters import count_cache
 from airflow_provider_ifp.adapters.count_cache import CountCache
 from airflow_provider_ifp.adapters.counting import count_batches
+from airflow_provider_ifp.adapters.log_compaction import compact_log
 from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
 from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
@@ -218,6 +219,20 @@ def test_a_copy_under_another_name_is_left_out_and_named(root, reads):
     [note] = log.notes
     assert note.startswith("left out: ")
     assert "is a copy of" in note
+
+
+def test_a_compacted_hour_is_counted_once_more_and_no_row_twice(root, reads, tmp_path):
+    window, cache = Window(START, START + 3 * DAY), tmp_path / "counts"
+    before = counter(root, cache).count(window)
+    reads.clear()
+    done = compact_log(root, now=datetime.now(UTC) + HOUR, keep=HOUR)
+    assert (done.merged, done.written, done.rows) == (2, 1, 100)
+    for _ in range(2):
+        log = counter(root, cache)
+        after = log.count(window)
+        assert (after.rows, log.notes) == (before.rows, [])
+        assert_same(after.counts, before.counts)
+    assert [(Path(path).name[:8], times) for path, times in reads.items()] == [("compact-", 1)]
 
 
 def files_of(root):

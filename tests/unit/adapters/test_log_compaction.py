@@ -130,6 +130,9 @@ def test_files_of_different_features_are_merged_apart(root):
     write(root, [11], features=wide)
     assert compact(root) == Compacted(merged=12, written=3, rows=12)
     assert ids(root) == sorted(numbered(12))
+    read_again = []
+    assert compact(root, advance=read_again.append) == Compacted()
+    assert read_again == []
 
 
 def test_a_damaged_file_is_named_and_left_and_the_others_are_merged(root):

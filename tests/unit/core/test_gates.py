@@ -1,6 +1,7 @@
 """The gates: bounds, the comparison, and what may never pass."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 from airflow_provider_ifp.core.bounds import Bound
 from airflow_provider_ifp.core.errors import PolicyError, PromotionRefusedError
 from airflow_provider_ifp.core.figures import figures
-from airflow_provider_ifp.core.gates import absolute_gate, comparison_gate, judge
+from airflow_provider_ifp.core.gates import Subject, absolute_gate, comparison_gate, judge
+from airflow_provider_ifp.core.measures import Measures, OwnMetric, Rows
 from airflow_provider_ifp.core.metrics import Answers
+from airflow_provider_ifp.core.policy_validation import ValidationSection
 from airflow_provider_ifp.core.verdict import Check, Verdict
 
 values = st.floats(0, 100)
@@ -24,28 +27,45 @@ TEXT = Answers(GOOD.prediction.astype(str))
 BAD = Answers(LABEL + RNG.normal(0, 16, 1_000))
 
 
-def judged(**changes):
-    given_ = {
-        "y_true": LABEL,
-        "candidate": GOOD,
-        "production": BAD,
-        "bounds": (Bound("rmse", maximum=14.0),),
-        "metric": "rmse",
-        "compare_to": "production",
-        "tolerance": 0.0,
-        "confidence": None,
-        "min_rows": 500,
-        "mode": "enforce",
-        "positive": None,
-        "model": "flight-time",
-        "version": "2",
-        "content_digest": "sha256:c",
-        "compared_to": "1",
-        "holdout_digest": "sha256:h",
-        "policy_digest": "sha256:p",
-        "rng": np.random.default_rng(0),
-    }
-    return judge(**(given_ | changes))
+BOUNDS = (Bound("rmse", maximum=14.0),)
+SUBJECT = Subject(
+    model="flight-time",
+    version="2",
+    content_digest="sha256:c",
+    compared_to="1",
+    holdout_digest="sha256:h",
+    policy_digest="sha256:p",
+)
+
+
+def judged(
+    *,
+    y_true=LABEL,
+    candidate=GOOD,
+    production=BAD,
+    bounds=BOUNDS,
+    metric="rmse",
+    compared_to="1",
+    measures=None,
+    positive=None,
+    frame=None,
+    slices=None,
+    before=(),
+    warnings=(),
+    **rules,
+):
+    ends = {f"min_{bound.metric}": bound.minimum for bound in bounds if bound.minimum is not None}
+    ends |= {f"max_{bound.metric}": bound.maximum for bound in bounds if bound.maximum is not None}
+    given_ = ValidationSection.model_validate(ends | rules).model_copy(update={"metric": metric})
+    return judge(
+        Rows(label=y_true, candidate=candidate, production=production, frame=frame),
+        given_,
+        replace(SUBJECT, compared_to=compared_to),
+        measures or Measures(positive=positive, rng=np.random.default_rng(0)),
+        slices=slices,
+        before=before,
+        warnings=warnings,
+    )
 
 
 def broken(rows, value):
@@ -146,7 +166,7 @@ def test_too_few_rows_are_inconclusive():
     assert few.reason == "412 rows in the holdout, 500 needed"
     assert not few.promotes
     empty = LABEL[:0]
-    none = judged(y_true=empty, candidate=Answers(empty), production=None, compared_to=None, min_rows=0)
+    none = judged(y_true=empty, candidate=Answers(empty), production=None, compared_to=None, min_rows=1)
     assert none.verdict == "inconclusive"
 
 
@@ -254,7 +274,7 @@ def test_a_verdict_comes_back_from_json_with_the_contracts_keys():
         "checks",
     ]
     keys = {"name", "metric", "slice", "value", "against", "bound", "interval", "rows", "verdict", "reason"}
-    assert all(set(check) == keys for check in record["checks"])
+    assert all(set(check) - {"finding"} == keys for check in record["checks"])
     assert record["checks"][0]["interval"] is None
 
 
@@ -295,3 +315,46 @@ def test_a_seed_gives_the_same_verdict_again():
     changes = {"y_true": label, "candidate": answers[0], "production": answers[1], "metric": "f1"}
     changes["bounds"] = (Bound("f1", minimum=0.5),)
     assert judged(**changes) == judged(**changes)
+
+
+def test_a_slice_that_suffers_fails_the_verdict_and_slices_that_hold_are_counted():
+    region = np.repeat(["north", "south"], 500)
+    worse = Answers(GOOD.prediction + 40.0 * (region == "south"))
+    failed = judged(candidate=worse, bounds=(), tolerance=-100.0, slices={"region": region})
+    assert failed.verdict == "pass"
+    failed = judged(candidate=worse, bounds=(), slices={"region": region})
+    assert "region=south: rmse " in failed.reason
+    held = judged(slices={"region": region})
+    assert held.verdict == "pass"
+    assert held.reason.endswith("; no slice of 2 worse beyond chance")
+    assert [check.slice for check in held.checks if check.name == "slice"] == ["region=north", "region=south"]
+
+
+def test_a_holdout_too_small_for_its_tolerance_is_warned_of_with_the_rows_needed():
+    near = Answers(GOOD.prediction + RNG.normal(0, 1, 1_000))
+    [warning] = judged(production=near, tolerance=-0.01).warnings
+    assert warning.startswith("the holdout is too small for the tolerance -0.01: of 1,000 rows")
+    assert int(warning.partition("; ")[2].partition(" rows")[0].replace(",", "")) > 10_000
+    assert judged(production=near, tolerance=-5.0).warnings == ()
+    assert judged(production=near, tolerance=-0.01, confidence=0.95).warnings == ()
+    assert judged(production=near).warnings == ()
+
+
+def test_what_was_found_before_any_metric_fails_the_verdict_in_dry_run_too():
+    leak = Check(name="leakage", verdict="fail", reason="12 of the holdout's 1,000 keys")
+    verdict = judged(before=(leak,), mode="dry_run", warnings=("something",))
+    assert (verdict.verdict, verdict.enforced, verdict.reason) == ("fail", True, leak.reason)
+    assert verdict.to_json()["warnings"] == ["something"]
+    assert Verdict.from_json(verdict.to_json()) == verdict
+
+
+def test_an_own_metric_decides_like_one_of_the_providers():
+    error = OwnMetric("error", lambda label, answer, frame: float(np.abs(label - answer).mean()), "lower")
+    measures = Measures(own={"error": error})
+    verdict = judged(bounds=(), metric="error", measures=measures)
+    assert verdict.verdict == "pass"
+    assert verdict.reason.startswith("error 7.")
+    assert verdict.checks[0].finding == "better"
+    assert (
+        judged(bounds=(), metric="error", measures=measures, candidate=BAD, production=GOOD).verdict == "fail"
+    )

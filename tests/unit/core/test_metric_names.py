@@ -8,13 +8,13 @@ from airflow_provider_ifp.core.metric_names import (
     METRIC_DIRECTIONS,
     metric_direction,
     metric_problem,
-    split_threshold,
+    split_parameter,
 )
 
 
 def test_errors_are_better_when_lower_and_scores_when_higher():
     lower = {name for name, direction in METRIC_DIRECTIONS.items() if direction == "lower"}
-    assert lower == {"log_loss", "brier", "rmse", "mae", "mape"}
+    assert lower == {"log_loss", "brier", "rmse", "mae", "mape", "pinball"}
     assert set(METRIC_DIRECTIONS.values()) == {"higher", "lower"}
 
 
@@ -24,7 +24,7 @@ def test_errors_are_better_when_lower_and_scores_when_higher():
 )
 def test_a_threshold_inside_zero_and_one_is_known(metric, threshold):
     name = f"{metric}_at_threshold_{threshold}"
-    assert split_threshold(name) == (metric, threshold)
+    assert split_parameter(name) == (metric, threshold)
     assert metric_problem(name) is None
     assert metric_direction(name) == "higher"
 

@@ -19,6 +19,8 @@ REGRESSION = {
     "mae": sk.mean_absolute_error,
     "mape": sk.mean_absolute_percentage_error,
     "r2": sk.r2_score,
+    "pinball": sk.mean_pinball_loss,
+    "pinball_0.9": lambda y, p: sk.mean_pinball_loss(y, p, alpha=0.9),
 }
 BINARY = {
     "accuracy": sk.accuracy_score,
@@ -108,6 +110,16 @@ def test_log_loss_of_many_classes_is_scikit_learns():
         compute("log_loss", label, Answers(answers.prediction, score / 2))
     with pytest.raises(ModelError, match="a score for each of the 3 classes"):
         compute("log_loss", label, Answers(answers.prediction, score[:, :2]))
+
+
+def test_auc_of_many_classes_is_scikit_learns_one_against_the_rest():
+    rng = np.random.default_rng(0)
+    label = rng.choice(["a", "b", "c"], 300)
+    score = rng.dirichlet([1, 1, 1], 300)
+    answers = Answers(np.array(["a", "b", "c"])[score.argmax(axis=1)], score)
+    assert compute("auc", label, answers) == pytest.approx(sk.roc_auc_score(label, score, multi_class="ovr"))
+    with pytest.raises(DatasetError, match="auc needs every class, but no label is c"):
+        compute("auc", np.where(label == "c", "a", label), answers)
 
 
 def test_the_positive_class_is_the_one_given_else_one_or_true_or_the_larger():
@@ -232,7 +244,9 @@ def test_the_interval_is_that_of_resampled_rows(metric):
     assert low < difference(np.arange(rows)) < high
 
 
-@pytest.mark.parametrize("metric", ["rmse", "r2", "auc", "f1", "accuracy", "average_precision"])
+@pytest.mark.parametrize(
+    "metric", ["rmse", "r2", "auc", "f1", "accuracy", "average_precision", "pinball_0.9"]
+)
 def test_swapping_the_two_turns_the_interval_round(metric):
     rng = np.random.default_rng(4)
     label = rng.normal(5, 1, 300) if metric in REGRESSION else rng.integers(0, 2, 300)

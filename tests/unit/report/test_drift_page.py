@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from tests.drift_records import draw, record
+from tests.drift_records import draw, errors_of_labels, errors_of_numbers, record
 
 from airflow_provider_ifp.core.errors import IfpError
 from airflow_provider_ifp.core.rule import Rule
@@ -54,6 +54,16 @@ def test_new_and_lost_values_stand_in_a_table_of_their_own():
     assert "Values that came and went" in page
     assert "west (" in page
     assert "Values that came and went" not in drift_page(record(draw(1)))
+
+
+def test_how_wrong_the_answers_were_is_told_where_labels_are_known():
+    page = drift_page(record(draw(1), errors=errors_of_numbers(0.5)))
+    assert "How wrong the answers were" in page
+    assert "Root mean square error 1.1" in page
+    assert "1,500 answers have a label" in page
+    labels = drift_page(record(draw(1), errors=errors_of_labels(0.25)))
+    assert "25.00% of the answers were wrong, 0 on the holdout" in labels
+    assert "How wrong" not in drift_page(record(draw(1)))
 
 
 def test_names_that_look_like_html_stay_names_and_notes_are_shown():

@@ -137,11 +137,22 @@ def test_rows_that_are_not_the_logs_are_dropped_counted_and_told_and_others_are_
     writer.offer(rows([0]))
     writer.offer(nameless)
     writer.offer(rows([2]).drop_columns(["prediction"]))
+    writer.offer(rows([3], TIME.replace(year=1)))
+    writer.offer(rows([]))
     writer.close()
-    assert writer.counters() == {"seen": 3, "logged": 1, "dropped": 2}
+    assert writer.counters() == {"seen": 4, "logged": 1, "dropped": 3}
     assert ids_in(root) == numbered(1)
     assert "1 of 1 request_id are null" in caplog.text
     assert "no column 'prediction'" in caplog.text
+    assert "expected a time from 1970 to 9999" in caplog.text
+
+
+def test_a_writer_that_was_offered_no_row_writes_no_file(start, root, spool):
+    writer = start()
+    writer.offer(rows([]))
+    assert writer.close()
+    assert parquet_files(root) == []
+    assert list(spool.iterdir()) == []
 
 
 def test_many_threads_offer_at_once_and_each_row_is_there_once(start, root):

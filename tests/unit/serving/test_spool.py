@@ -89,8 +89,12 @@ def test_a_living_writers_spool_is_not_taken_and_a_dead_ones_is(spool, tmp_path)
 
 
 def test_a_spool_that_never_got_its_name_is_cleared_away_and_other_files_stay(tmp_path):
-    (tmp_path / f".{NAME}").touch()
+    nameless = tmp_path / f".{NAME}"
+    nameless.touch()
     (tmp_path / "notes.txt").write_text("mine")
+    assert list(dead_spools(tmp_path)) == []
+    assert nameless.exists(), "its writer may be about to lock it"
+    os.utime(nameless, (0, 0))
     assert list(dead_spools(tmp_path)) == []
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

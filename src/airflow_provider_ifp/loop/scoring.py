@@ -1,0 +1,77 @@
+"""What versions answer to rows, each from the registry alone and in a process of its own."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from airflow_provider_ifp.core.metrics import Answers
+from airflow_provider_ifp.training.loading import fetch
+from airflow_provider_ifp.training.scorer import score
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pyarrow as pa
+
+    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.training.scorer import Scored
+
+
+def score_each(
+    registry: Registry,
+    versions: Iterable[ModelVersion],
+    table: pa.Table,
+    features: list[str],
+    *,
+    timeout: float | None = None,
+) -> dict[str, Scored]:
+    """Answer the same rows with each version, or say why it did not.
+
+    Each comes from the registry alone, verified, and answers in a process of its own.
+
+    Returns:
+        Version -> what came of it; a version named twice answers once.
+
+    Raises:
+        DigestMismatchError: stored files are not those that were registered.
+    """
+    distinct = {version.version: version for version in versions}
+    with tempfile.TemporaryDirectory(prefix="ifp-score-") as scratch:
+        folders = [Path(scratch, f"version-{number}") for number in distinct]
+        for version, folder in zip(distinct.values(), folders, strict=True):
+            fetch(registry, version, folder)
+        scored = score(folders, table.select(features), Path(scratch), timeout=timeout)
+    return dict(zip(distinct, scored, strict=True))
+
+
+def score_versions(
+    registry: Registry, versions: Iterable[ModelVersion], table: pa.Table, features: list[str]
+) -> dict[str, Answers]:
+    """Answer the same rows with each version; as `score_each`, but all must answer.
+
+    Raises:
+        ModelError: a version does not load, or raises.
+    """
+    scored = score_each(registry, versions, table, features)
+    return {number: to_answers(one.require(f"version {number}")) for number, one in scored.items()}
+
+
+def to_answers(table: pa.Table) -> Answers:
+    """A scorer's table as the arrays that metrics take."""
+    return Answers(
+        prediction=_values(table["prediction"]),
+        score=_values(table["score"]) if "score" in table.column_names else None,
+    )
+
+
+def _values(column: pa.ChunkedArray) -> Any:
+    """One value a row, or one row of values a row (a probability for each class)."""
+    import pyarrow as pa
+
+    if pa.types.is_list(column.type):
+        return np.array(column.to_pylist())
+    return column.to_numpy()
