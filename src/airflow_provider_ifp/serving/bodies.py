@@ -23,3 +23,15 @@ def decode_json(body: bytes) -> Any:
             return json.loads(body)
         except (ValueError, RecursionError):
             raise RequestError(f"the body is no JSON: {error}") from None
+
+
+def encode_json(value: Any) -> bytes:
+    """Write a body; NaN and infinity as null, and what stands in a column of objects as what it holds."""
+    return _ENCODER.encode(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_plain)

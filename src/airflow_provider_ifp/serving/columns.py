@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.profile import Feature
 
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
-_PLAIN = {pa.float32(), pa.float64(), pa.string()}
+_LOSE_THEIR_TYPE = {pa.bool_(), pa.int32(), pa.int64()}
 
 _DECLARED = {
     DataType.boolean: pa.bool_(),
@@ -97,13 +97,17 @@ class Columns:
             every,
             tuple(column.name for column in every),
             frozenset(column.name for column in every if column.required),
-            tuple(column for column in every if column.type not in _PLAIN or not column.required),
+            tuple(column for column in every if _is_special(column)),
         )
 
     @classmethod
     def untyped(cls, names: Iterable[str]) -> Columns:
         """What a request has, for a model without columns of its own."""
         return cls.of(Column(name, None) for name in names)
+
+
+def _is_special(column: Column) -> bool:
+    return column.type is None or column.type in _LOSE_THEIR_TYPE or not column.required
 
 
 def read_profile(path: Path | None) -> dict[str, Feature]:

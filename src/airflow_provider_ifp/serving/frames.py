@@ -65,7 +65,7 @@ def kind_of(asked: Asked, columns: Columns) -> Hashable:
     Raises:
         SignatureError: a column is missing, or has values of several types.
     """
-    if not columns.required <= asked.columns.keys():
+    if asked.rows and not columns.required <= asked.columns.keys():
         missing = next(name for name in columns.names if name in columns.required - asked.columns.keys())
         there = ", ".join(map(repr, asked.columns)) or "none"
         raise SignatureError(f"column {missing!r} is missing; the request has {there}")

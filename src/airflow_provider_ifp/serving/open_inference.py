@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 
 from airflow_provider_ifp.core.errors import RequestError
-from airflow_provider_ifp.serving.bodies import decode_json
+from airflow_provider_ifp.serving.bodies import decode_json, encode_json
 from airflow_provider_ifp.serving.frames import Asked
 
 if TYPE_CHECKING:
@@ -111,14 +110,14 @@ def write_reply(answers: Answers, model: str, version: str, wanted: Wanted) -> t
     reply = {"model_name": model, "model_version": version, "outputs": described}
     if wanted.id is not None:
         reply["id"] = wanted.id
-    header = msgspec.json.encode(reply)
+    header = encode_json(reply)
     binary_there = any("parameters" in tensor for tensor in described)
     return header + tail, len(header) if binary_there else -1
 
 
 def write_error(message: str) -> bytes:
     """As the protocol tells errors."""
-    return msgspec.json.encode({"error": message})
+    return encode_json({"error": message})
 
 
 def datatype_of(values: Sequence[Any]) -> str:

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from airflow_provider_ifp.core.errors import RequestError
-from airflow_provider_ifp.serving.bodies import decode_json
+from airflow_provider_ifp.serving.bodies import decode_json, encode_json
 from airflow_provider_ifp.serving.frames import Asked
 
 if TYPE_CHECKING:
@@ -48,12 +46,12 @@ def write_reply(answers: Answers) -> bytes:
     """As MLflow's server answers a frame: `{"predictions": [{"prediction": 1.5, "score": 0.9}, ...]}`."""
     names, values = list(answers.columns), answers.columns.values()
     records = [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
-    return msgspec.json.encode({"predictions": records})
+    return encode_json({"predictions": records})
 
 
 def write_error(code: str, message: str) -> bytes:
     """As MLflow's server tells errors."""
-    return msgspec.json.encode({"error_code": code, "message": message})
+    return encode_json({"error_code": code, "message": message})
 
 
 def _read_split(content: Any, names: Sequence[str]) -> tuple[dict[str, Sequence[Any]], int]:

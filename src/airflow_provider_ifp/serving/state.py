@@ -125,7 +125,7 @@ class State:
         self.metrics.count_batch(answered.rows, answered.compute_us)
         self._log(PRODUCTION, answered, took)
         shadow = self.shadow
-        if shadow is None or shadow.worker is None:
+        if shadow is None or shadow.serving is None:
             return
         now = time.monotonic()
         for call, reply in zip(calls, answered.replies, strict=True):

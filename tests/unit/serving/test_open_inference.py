@@ -51,7 +51,7 @@ def test_texts_come_as_they_were_sent(binary, texts):
 
 
 @pytest.mark.parametrize("binary", [True, False])
-@given(st.lists(st.floats(allow_nan=False), min_size=1, max_size=4), TEXTS)
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=4), TEXTS)
 def test_what_is_answered_is_read_by_tritons_client(binary, numbers, texts):
     texts = (texts * 4)[: len(numbers)]
     pairs = [[number, 1.0] for number in numbers]
