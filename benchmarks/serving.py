@@ -194,7 +194,6 @@ def swap(bench: Bench) -> None:
     first, _ = bench.add("swapped", mlp(0))
     second, _ = bench.add("swapped", mlp(1))
     bench.promote("swapped", first, "production")
-    bench.promote("swapped", second, "staging")
     with bench.serving("swapped", "--log", str(bench.folder / "log")) as (url, _):
         bench.load("open", url, 1000, 500)
         timer = threading.Timer(8.0, bench.promote, ["swapped", second, "production"])

@@ -58,6 +58,7 @@ class Lane:
         limit: Requests that may wait or be under way.
         timeout_seconds: How long each may take.
         answered: Takes what came back, with its calls, and how long each took in microseconds.
+        delay: Seconds for which requests gather, where nobody waits for them.
     """
 
     def __init__(
@@ -65,11 +66,14 @@ class Lane:
         limit: int,
         timeout_seconds: float,
         answered: Callable[[Answered, list[Call], list[int]], None],
+        *,
+        delay: float = 0.0,
     ) -> None:
         self.worker: Worker | None = None
         self._limit = limit
         self._timeout = timeout_seconds
         self._answered = answered
+        self._delay = delay
         self._queue: deque[Call] = deque()
         self._under_way = 0
         self._scheduled = False
@@ -111,7 +115,10 @@ class Lane:
         """A batch came back."""
         _, calls = worker.outstanding.pop(answered.batch)
         self._under_way -= len(calls)
-        self._pump()
+        if self._delay and len(self._queue) < _BATCH_REQUESTS:
+            self._schedule()
+        else:
+            self._pump()
         if not self.waiting:
             self._idle.set()
         now = time.monotonic()
@@ -162,7 +169,11 @@ class Lane:
         """Send at the end of this turn of the event loop, together with what comes in it."""
         if self._queue and not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            loop = asyncio.get_running_loop()
+            if self._delay:
+                loop.call_later(self._delay, self._pump)
+            else:
+                loop.call_soon(self._pump)
 
     def _pump(self) -> None:
         self._scheduled = False

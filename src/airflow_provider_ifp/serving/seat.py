@@ -46,6 +46,7 @@ class Seat:
         lane: The requests for it.
         spare: Where its processes come from.
         logs: Whether answers come back as rows of the log.
+        yields: Whether its processes leave the CPU to others that want it.
         settled: Called when a version has taken the seat.
         last_good: Gives the version that answered here before this server started, if it is still at hand.
     """
@@ -58,6 +59,7 @@ class Seat:
         spare: Spare,
         *,
         logs: bool,
+        yields: bool,
         settled: Callable[[str, Found], None],
         last_good: Callable[[str], Found | None],
     ) -> None:
@@ -69,6 +71,7 @@ class Seat:
         self._model = model
         self._spare = spare
         self._logs = logs
+        self._yields = yields
         self._settled = settled
         self._last_good = last_good
         self._wanted: Found | None = None
@@ -141,7 +144,7 @@ class Seat:
     async def _open(self, target: Found) -> None:
         worker = Worker(target, self.lane.on_answered, self._on_lost)
         try:
-            await worker.open(self._spare, self._model, logs=self._logs)
+            await worker.open(self._spare, self._model, logs=self._logs, yields=self._yields)
         except (ModelError, OSError) as error:
             self.refuse(target.version, str(error))
             return

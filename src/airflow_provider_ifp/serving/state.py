@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 PRODUCTION, SHADOW = "production", "shadow"
 _OK = 200
+_MIRROR_SECONDS = 0.02
+"""Mirrored requests gather so long: nobody waits for them, and a few large batches cost less than many."""
 
 
 class State:
@@ -53,10 +55,13 @@ class State:
         self._fail = fail
 
         def seat(stage: str, answered: Callable[[Answered, list[Call], list[int]], None]) -> Seat:
-            lane = Lane(options.queue, options.timeout_seconds, answered)
+            shadows = stage == SHADOW
+            delay = _MIRROR_SECONDS if shadows else 0.0
+            lane = Lane(options.queue, options.timeout_seconds, answered, delay=delay)
             return Seat(
                 *(options.model, stage, lane, spare),
                 logs=link is not None,
+                yields=shadows,
                 settled=lambda stage, found: cache.mark_good(stage, found.version),
                 last_good=cache.last_good,
             )

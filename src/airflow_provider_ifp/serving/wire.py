@@ -28,6 +28,7 @@ class Open(msgspec.Struct, array_like=True, tag=True):
         files_digest: What they must be.
         profile: File of the reference window's profile, from which it is warmed up; "": there is none.
         log: Whether its answers are to come back as rows of the log, too.
+        yields: Whether it is to leave the CPU to others that want it: nobody waits for its answers.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Open(msgspec.Struct, array_like=True, tag=True):
     files_digest: str
     profile: str
     log: bool
+    yields: bool = False
 
 
 class Request(msgspec.Struct, array_like=True):

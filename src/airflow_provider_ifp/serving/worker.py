@@ -22,6 +22,9 @@ from airflow_provider_ifp.training.registration import require_whole
 if TYPE_CHECKING:
     import socket
 
+_YIELDING = 10
+"""Niceness of a process that nobody waits for."""
+
 
 def run_worker(connection: socket.socket) -> None:
     """Open what the first message names, then answer until the socket closes."""
@@ -29,6 +32,8 @@ def run_worker(connection: socket.socket) -> None:
     served = None
     for message in receive(connection):
         if isinstance(message, Open):
+            if message.yields:
+                os.nice(_YIELDING)
             served, answer = open_version(message)
             connection.sendall(pack(answer))
         elif isinstance(message, Ask) and served is not None:

@@ -120,7 +120,7 @@ class Worker:
         self._opening: asyncio.Future[Opened | Refused] = asyncio.get_running_loop().create_future()
         self._retired = False
 
-    async def open(self, spare: Spare, model: str, *, logs: bool) -> None:
+    async def open(self, spare: Spare, model: str, *, logs: bool, yields: bool) -> None:
         """Fork a process, and have it open the version and warm it up.
 
         Raises:
@@ -128,7 +128,7 @@ class Worker:
         """
         self._channel = await Channel.open(await spare.fork(), self._receive, self._on_lost)
         found = self.found
-        opening = Open(model, found.version, found.folder, found.files_digest, found.profile, logs)
+        opening = Open(model, found.version, found.folder, found.files_digest, found.profile, logs, yields)
         self._channel.send(opening)
         try:
             answer = await asyncio.wait_for(asyncio.shield(self._opening), _OPEN_SECONDS)
