@@ -56,8 +56,12 @@ async def app(scope, receive, send):
 uvicorn.run(app, port=%d, http="httptools", loop="uvloop", lifespan="off", access_log=False)
 """
 MEGABYTE = 1 << 20
-# `mlflow models serve` starts the uvicorn that it finds there.
-PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+# For peers: `mlflow models serve` starts the uvicorn that it finds on PATH, and torch's threads, which on one
+# row only wait for each other, would make it slower still.
+ENVIRONMENT = {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "OMP_NUM_THREADS": "1",
+}
 
 
 class Bench:
@@ -100,7 +104,7 @@ class Bench:
     @contextmanager
     def started(self, command: list[str], port: int, path: str = "/ping") -> Iterator[Service]:
         """A server while the block runs."""
-        service = self.services.start(f"server-{port}", command, own_environment(PATH=PATH))
+        service = self.services.start(f"server-{port}", command, own_environment(**ENVIRONMENT))
         url = f"http://127.0.0.1:{port}{path}"
         self.services.wait_until(lambda: requests.get(url, timeout=5).ok, what=url, seconds=300)
         yield service
