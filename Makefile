@@ -16,7 +16,7 @@ endif
 # Hundreds of processes import this package: the first one leaves its bytecode to the others.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo test unit lint test-gpu fuzz bench-digest bench-registry bench-drift bench-honesty bench-gates bench-shadow clean
+.PHONY: help venv demo test unit lint test-gpu fuzz bench-digest bench-registry bench-drift bench-honesty bench-gates bench-shadow bench-serving clean
 help:
 	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 5 minutes)"
 	@echo "make test      everything that Python packages alone can run (20 minutes on 2 cores)"
@@ -24,7 +24,7 @@ help:
 	@echo "make lint      ruff, mypy, and the schemas of workflows and docker-compose.yaml"
 	@echo "make test-gpu  what needs an NVIDIA GPU"
 	@echo "make fuzz      kill -9 at every call to MLflow, writers and servers (hours; FUZZ_KILLS=60: a quarter of one)"
-	@echo "make bench-digest, bench-registry, bench-drift, bench-honesty, bench-gates, bench-shadow   the figures of benchmarks/README.md"
+	@echo "make bench-digest, bench-registry, bench-drift, bench-honesty, bench-gates, bench-shadow, bench-serving   the figures of benchmarks/README.md"
 
 venv: $(READY)
 $(READY): pyproject.toml constraints.txt
@@ -72,6 +72,9 @@ bench-gates: $(READY)
 
 bench-shadow: $(READY)
 	$(BIN)/python benchmarks/shadow.py $(BENCH_ARGS)
+
+bench-serving: $(READY)
+	MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT=true $(BIN)/python benchmarks/serving.py $(BENCH_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

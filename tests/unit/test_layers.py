@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "training": {"core", "adapters"},
     "report": {"core", "adapters"},
     "loop": {"core", "adapters", "training", "report"},
-    "serving": {"core", "adapters"},
+    "serving": {"core", "adapters", "training"},
     **dict.fromkeys(SHELLS, STEPS | SHELLS),
     "provider_info": set(),
     "dag_factory": STEPS | SHELLS,

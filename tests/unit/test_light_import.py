@@ -35,3 +35,9 @@ def test_the_policy_commands_load_neither_mlflow_nor_torch_nor_pandas_nor_airflo
     loaded = loaded_after(f"from airflow_provider_ifp.cli import main; assert main({arguments!r}) == 0")
     assert "pydantic" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_the_servers_front_loads_none_of_what_its_versions_need():
+    loaded = loaded_after("import airflow_provider_ifp.serving.server")
+    assert "uvicorn" in loaded
+    assert loaded & (HEAVY | {"scipy", "pydantic"}) == set()

@@ -8,7 +8,19 @@ import sys
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp import __version__
-from airflow_provider_ifp.cli import audit, data, demo, drift, log, moves, policy, replay, reproduce, versions
+from airflow_provider_ifp.cli import (
+    audit,
+    data,
+    demo,
+    drift,
+    log,
+    moves,
+    policy,
+    replay,
+    reproduce,
+    serve,
+    versions,
+)
 from airflow_provider_ifp.cli.output import NO, WRONG, tell, warnings_told
 from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, PolicyError, PromotionRefusedError
 
@@ -19,7 +31,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
-_COMMANDS = (policy, drift, data, versions, audit, moves, replay, reproduce, log, demo)
+_COMMANDS = (policy, drift, data, versions, audit, moves, replay, reproduce, serve, log, demo)
 """Each module adds its commands, in the order in which `ifp --help` shows them."""
 
 

@@ -19,6 +19,8 @@ next.
     |   `-- PreemptedError       the trainer asks to be started again (exit code 75)
     |-- ReproductionError        what made a version is not on record, or not to be had any more
     |-- PromotionRefusedError    the lifecycle's rules do not allow this move
+    |-- RequestError             a request to the model's server that cannot be read
+    |   `-- SignatureError       one that can, and has not what the model takes
     |-- ServiceError             a server that was started beside us does not start, answer, or stay up
     `-- RegistryError            the registry said no
         |-- RegistryUnreachableError
@@ -91,6 +93,14 @@ class ReproductionError(IfpError):
 
 class PromotionRefusedError(IfpError):
     """The lifecycle's rules do not allow this move."""
+
+
+class RequestError(IfpError):
+    """A request to the model's server cannot be read."""
+
+
+class SignatureError(RequestError):
+    """A request's columns are not those that the model takes; the message names the column."""
 
 
 class ServiceError(IfpError):

@@ -56,6 +56,10 @@ class AnsweringModel:
             answers["score"] = self._scores(_plain(self.model.predict_proba(seen)), len(seen))
         return answers
 
+    def get_raw_model(self) -> AnsweringModel:
+        """This: MLflow hands it out to callers whose frames have the signature's types already."""
+        return self
+
     def _columns(self, frame: pd.DataFrame) -> pd.DataFrame:
         missing = [name for name in self.features if name not in frame]
         if missing:
