@@ -105,8 +105,6 @@ def test_what_the_contract_shows_and_this_release_lacks_is_refused_key_by_key():
         *["trigger"] * 4,
         "cooldown",
         "budget",
-        "validation.slices",
-        "validation.metrics",
         "notify",
     ]
 

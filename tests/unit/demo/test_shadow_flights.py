@@ -7,17 +7,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from airflow_provider_ifp.core.bounds import Bound
 from airflow_provider_ifp.core.gates import Subject, judge
+from airflow_provider_ifp.core.measures import Measures, Rows
 from airflow_provider_ifp.core.metrics import Answers
 from airflow_provider_ifp.core.policy_sections import ShadowSection
+from airflow_provider_ifp.core.policy_validation import ValidationSection
 from airflow_provider_ifp.core.shadow import Evidence, Side, judge_shadow
 from airflow_provider_ifp.demo.flights import model_rows, read_flights, select_month
 
 NUMBERS, TEXTS = ("sched_hour", "distance", "block"), ("carrier", "origin", "dest", "dow")
 KEPT_OUT = "9E"
-BOUND = {"model": "flight-time", "version": "2", "content_digest": "sha256:c", "compared_to": "1"}
-DIGESTS = {"holdout_digest": "sha256:h", "policy_digest": "sha256:p"}
+SUBJECT = Subject(
+    model="flight-time",
+    version="2",
+    content_digest="sha256:c",
+    compared_to="1",
+    holdout_digest="sha256:h",
+    policy_digest="sha256:p",
+)
 
 
 def fit(table):
@@ -57,22 +64,13 @@ def june():
 
 
 def through_the_gates(candidate, production, holdout):
-    return judge(
-        y_true=holdout["air_time"].to_numpy(),
+    rows = Rows(
+        label=holdout["air_time"].to_numpy(),
         candidate=Answers(candidate(holdout)),
         production=Answers(production(holdout)),
-        bounds=(Bound("rmse", maximum=14.0),),
-        metric="rmse",
-        compare_to="production",
-        tolerance=0.0,
-        confidence=None,
-        min_rows=500,
-        mode="enforce",
-        positive=None,
-        rng=np.random.default_rng(0),
-        **BOUND,
-        **DIGESTS,
     )
+    rules = ValidationSection.model_validate({"max_rmse": 14.0, "min_rows": 500})
+    return judge(rows, rules, SUBJECT, Measures(rng=np.random.default_rng(0)))
 
 
 def through_the_shadow(candidate, production, requests, holdout):
@@ -81,7 +79,7 @@ def through_the_shadow(candidate, production, requests, holdout):
         Evidence(log, known, asked=len(log), errors=0, duration=timedelta(days=30)),
         ShadowSection(mode="replay"),
         mode="enforce",
-        subject=Subject(**BOUND, **DIGESTS),
+        subject=SUBJECT,
         rng=np.random.default_rng(0),
     )
 
