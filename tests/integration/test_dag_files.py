@@ -155,6 +155,8 @@ def test_the_training_dag_goes_from_drift_to_production(loop):
         "train",
         "validate",
         "promote_staging",
+        "promote_shadow",
+        "shadow",
         "promote_production",
     ]
 
@@ -188,7 +190,8 @@ def test_stop_at_offers_the_stages_that_the_policy_allows_and_the_dag_has_a_task
     tmp_path, last, stages
 ):
     validation = {"max_rmse": 14, "promote_on_pass": last}
-    dag = dags_of(tmp_path / "policies", policy_text(validation=validation))["flight-time-training-dag"]
+    text = policy_text(validation=validation, shadow={"mode": "off"})
+    dag = dags_of(tmp_path / "policies", text)["flight-time-training-dag"]
     stop_at = dag.params.get_param("stop_at")
     assert (stop_at.schema["enum"], stop_at.value) == (stages, last)
     assert tasks_in_order(dag)[3:] == [f"promote_{stage}" for stage in stages]

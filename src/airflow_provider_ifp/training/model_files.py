@@ -12,9 +12,11 @@ import hashlib
 import io
 import json
 import warnings
+from collections import ChainMap
 from importlib.metadata import version as distribution_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import CodeType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import cloudpickle
 
@@ -151,14 +153,33 @@ def _with_stable_class_ids(pickled: bytes) -> bytes:
     return pickled
 
 
+def _reduce_code(code: CodeType) -> Any:
+    """Leave out the folder of code that is pickled by value: the same script elsewhere is the same content.
+
+    Notebooks and Dag bundles have a folder of their own for each kernel and each commit.
+    """
+    reduce = cloudpickle.Pickler.dispatch_table[CodeType]
+    return reduce(code.replace(co_filename=Path(code.co_filename).name))
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     """Takes torch tensors out of the pickle and numbers them in the order of their first appearance."""
+
+    dispatch_table: ClassVar = ChainMap({CodeType: _reduce_code}, cloudpickle.Pickler.dispatch_table)
 
     def __init__(self, file: Any) -> None:
         super().__init__(file, protocol=5)
         self.tensors: dict[str, Any] = {}
         self._names: dict[int, str] = {}
         self._alive: list[Any] = []
+
+    def _function_getnewargs(self, func: Any) -> Any:
+        """As `_reduce_code`, for what a function knows of its module."""
+        arguments = super()._function_getnewargs(func)
+        known = arguments[1]
+        if "__file__" in known:
+            known["__file__"] = Path(known["__file__"]).name
+        return arguments
 
     def persistent_id(self, obj: Any) -> tuple[str, str, bool, bool] | None:
         if not type(obj).__module__.startswith("torch"):
