@@ -45,7 +45,6 @@ if TYPE_CHECKING:
 NAMES = [f"f{number}" for number in range(10)]
 BODY = {"dataframe_split": {"columns": NAMES, "data": [[number / 10 for number in range(10)]]}}
 LOAD = Path(__file__).with_name("http_load.py")
-SERVE = "import sys; from airflow_provider_ifp.cli import main; sys.exit(main(sys.argv[1:]))"
 FLOOR = """
 import uvicorn
 async def app(scope, receive, send):
@@ -96,7 +95,7 @@ class Bench:
     def serving(self, model: str, *options: str) -> Iterator[tuple[str, Service]]:
         """`ifp serve` while the block runs."""
         port = free_port()
-        command = ["-c", SERVE, "serve", model, "--port", str(port), "--tracking-uri", self.uri]
+        command = ["-m", "airflow_provider_ifp", "serve", model, "--port", str(port), "--tracking-uri", self.uri]
         more = ["--poll", "0.5", "--cache", str(self.folder / "cache"), *options]
         with self.started([*command, *more], port) as service:
             yield f"http://127.0.0.1:{port}", service

@@ -157,12 +157,11 @@ class Shop:
 
     def start(self, *options):
         port = free_port()
-        code = "import sys; from airflow_provider_ifp.cli import main; sys.exit(main(sys.argv[1:]))"
         self.url = f"http://127.0.0.1:{port}"
         self.server = self.services.start(
             f"serve-{port}",
             [
-                *("-c", code, "serve", self.model, "--port", str(port), "--tracking-uri", self.proxy.uri),
+                *("-m", "airflow_provider_ifp", "serve", self.model, "--port", str(port), "--tracking-uri", self.proxy.uri),
                 *("--cache", str(self.folder / "cache"), "--log", str(self.log), "--poll", "0.3", *options),
             ],
             own_environment(),

@@ -171,6 +171,27 @@ def test_the_candidate_of_june_passed_both_gates_on_one_holdout(figures):
     assert checks["comparison"]["interval"][0] > 0
 
 
+def test_the_server_took_version_2_while_users_asked_and_no_request_failed(figures, demos):
+    swaps = {run["as_of"]: run["swap"] for run in figures["runs"] if run["swap"]}
+    assert list(swaps) == ["2013-07-01"]
+    swap = swaps["2013-07-01"]
+    assert list(swap["answered"]) == ["1", "2"]
+    assert swap["answered"]["2"] == 50
+    assert swap["answered"]["1"] > 100
+    assert swap["failed"] == 0
+    told = f"version 1 answered {swap['answered']['1']:,}, then version 2 answered 50, and none failed"
+    assert told in (demos["full"].home / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_shadow_gate_of_june_passes_with_the_contracts_bounds_on_what_the_server_logged(figures):
+    shadow = next(run["shadow"] for run in figures["runs"] if run["as_of"] == "2013-07-01")
+    assert (shadow["verdict"], shadow["compared_to"]) == ("pass", "1")
+    checks = {check["name"]: check for check in shadow["checks"]}
+    assert checks["fidelity"]["value"] >= 0.999
+    assert checks["disagreement"]["rows"] == 8_834
+    assert checks["disagreement"]["bound"] == 0.03
+
+
 def test_both_versions_say_what_they_were_trained_on_and_where_they_stand(figures):
     first, second = figures["versions"]
     assert (first["stage"], first["data_rows"], first["data_start"][:10]) == (

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "ui": STEPS | SHELLS,
     "demo": STEPS | SHELLS | {"serving", "dag_factory"},
     "cli": STEPS | SHELLS | {"serving", "dag_factory", "backtest", "ui", "demo"},
+    "__main__": {"cli"},
     # `ifp.track` and `ifp.load`, when touched.
     "__init__": {"training", "loop"},
 }

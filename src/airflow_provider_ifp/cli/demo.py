@@ -19,9 +19,14 @@ def add_commands(commands: Commands) -> None:
     parser = commands.add_parser(
         "demo", help="watch the loop close on a year of real flights: a real Airflow, a real MLflow"
     )
-    parser.add_argument("--keep", action="store_true", help="leave both pages open at the end, until Ctrl-C")
     parser.add_argument(
-        "--port", type=int, metavar="N", help="Airflow's pages on N, MLflow's on N+1; else free ones"
+        "--keep", action="store_true", help="leave everything running at the end, until Ctrl-C"
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        metavar="N",
+        help="Airflow's pages on N, MLflow's on N+1, the server on N+2; else free ones",
     )
     parser.add_argument(
         "--until", type=_day, metavar="DATE", help="from 2013-03-01 to 2014-01-01; without it 2013-10-01"

@@ -44,6 +44,13 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--poll", type=float, default=5.0, metavar="SECONDS", help="how often the registry is asked (5)"
     )
+    parser.add_argument(
+        "--roll",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how often the log's files are written (60)",
+    )
     parser.add_argument("--max-bytes", type=int, default=16 << 20, metavar="N", help="largest body (16 MiB)")
     parser.add_argument("--queue", type=int, default=1024, metavar="N", help="requests that may wait (1024)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="for one call of the model (1)")
@@ -78,6 +85,7 @@ def _serve(options: argparse.Namespace) -> int:
             max_bytes=options.max_bytes,
             queue=options.queue,
             threads=options.threads,
+            roll_seconds=options.roll,
             timeout_seconds=options.timeout,
         )
     )
@@ -97,7 +105,7 @@ def _from_policy(options: argparse.Namespace) -> tuple[str | None, bool]:
 
 
 def _require_positive(options: argparse.Namespace) -> None:
-    for name in ("poll", "max_bytes", "queue", "threads", "timeout"):
+    for name in ("poll", "roll", "max_bytes", "queue", "threads", "timeout"):
         if getattr(options, name) <= 0:
             raise IfpError(f"--{name.replace('_', '-')} {getattr(options, name)}: expected more than 0")
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _SECONDS = 300.0
 _LOOK_SECONDS = 1.0
 _DONE = {"success", "failed"}
+_RESULTS = ("drift", "train", "validate", "shadow")
 _SHOWN_LINES = 25
 
 
@@ -29,6 +30,7 @@ class LoopRun:
         drift: The check's result.
         train: The version that was trained or reused; None: nothing fired.
         verdict: The gates' answer; None: nothing was judged.
+        shadow: The shadow gate's answer; None: it was not asked.
     """
 
     as_of: str
@@ -36,6 +38,7 @@ class LoopRun:
     drift: Mapping[str, Any]
     train: Mapping[str, Any] | None
     verdict: Mapping[str, Any] | None
+    shadow: Mapping[str, Any] | None
 
     @property
     def version(self) -> str | None:
@@ -53,7 +56,14 @@ class LoopRun:
         return next(iter(self.drift["features"]), None)
 
 
-def run_loop(api: AirflowApi, dag_id: str, as_of: str, *, on_wait: Callable[[str], None]) -> LoopRun:
+def run_loop(
+    api: AirflowApi,
+    dag_id: str,
+    as_of: str,
+    *,
+    on_wait: Callable[[str], None],
+    on_training: Callable[[], None],
+) -> LoopRun:
     """Trigger the Dag as of a day, as the button in Airflow's pages does, and wait for its end.
 
     Args:
@@ -61,24 +71,30 @@ def run_loop(api: AirflowApi, dag_id: str, as_of: str, *, on_wait: Callable[[str
         dag_id: The loop's Dag.
         as_of: The time of the run.
         on_wait: Told about once a second what is being waited for.
+        on_training: Called once, when the training begins.
 
     Raises:
         ServiceError: the run did not end in time, or failed otherwise than by a gate that said no.
     """
     started = time.monotonic()
+    trains = False
     run_id = api.trigger(dag_id, {"as_of": as_of, "reason": f"the month before {as_of} is complete"})
     while (state := api.run_state(dag_id, run_id)) not in _DONE:
         seconds = time.monotonic() - started
         tasks = api.task_states(dag_id, run_id)
         if seconds > _SECONDS:
             raise ServiceError(f"{dag_id} {run_id} did not end within {_SECONDS:.0f} s; its tasks: {tasks}")
+        if tasks.get("train") == "running" and not trains:
+            trains = True
+            on_training()
         on_wait(_doing(tasks))
         time.sleep(_LOOK_SECONDS)
-    drift, train, verdict = (api.result(dag_id, run_id, task) for task in ("drift", "train", "validate"))
-    refused = verdict is not None and verdict["verdict"] != "pass"
+    drift, train, verdict, shadow = (api.result(dag_id, run_id, task) for task in _RESULTS)
+    refused = any(said is not None and said["verdict"] != "pass" for said in (verdict, shadow))
     if drift is None or (state == "failed" and not refused):
         raise ServiceError(_tell_failure(api, dag_id, run_id))
-    return LoopRun(as_of=as_of, seconds=time.monotonic() - started, drift=drift, train=train, verdict=verdict)
+    seconds = time.monotonic() - started
+    return LoopRun(as_of=as_of, seconds=seconds, drift=drift, train=train, verdict=verdict, shadow=shadow)
 
 
 def _doing(tasks: Mapping[str, str | None]) -> str:

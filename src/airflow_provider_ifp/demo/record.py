@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.demo.client import Asked
     from airflow_provider_ifp.demo.dag_run import LoopRun
     from airflow_provider_ifp.demo.traffic import Served
 
@@ -22,7 +23,7 @@ def month_record(month: str, run: LoopRun, served: Served) -> dict[str, Any]:
     >>> from airflow_provider_ifp.demo.dag_run import LoopRun
     >>> from airflow_provider_ifp.demo.traffic import Served
     >>> drift = {"fired": False, "reasons": ["no drift"], "features": [{"name": "dow", "psi": 0.019}]}
-    >>> quiet = LoopRun(as_of="2013-04-01", seconds=9.0, drift=drift, train=None, verdict=None)
+    >>> quiet = LoopRun(as_of="2013-04-01", seconds=9.0, drift=drift, train=None, verdict=None, shadow=None)
     >>> record = month_record("2013-03", quiet, Served(version="1", rows=9, error=12.3, first_error=12.3))
     >>> record["month"], record["feature"], record["fired"], record["version"]
     ('2013-03', 'dow', False, '1')
@@ -42,15 +43,25 @@ def month_record(month: str, run: LoopRun, served: Served) -> dict[str, Any]:
     }
 
 
-def run_record(run: LoopRun) -> dict[str, Any]:
-    """One run of the loop's Dag."""
+def run_record(run: LoopRun, swap: Asked | None) -> dict[str, Any]:
+    """One run of the loop's Dag, and what users saw of a swap."""
     return {
         "as_of": run.as_of,
         "fired": run.drift["fired"],
         "reason": run.reason,
         "version": run.version,
         "verdict": dict(run.verdict) if run.verdict else None,
+        "shadow": dict(run.shadow) if run.shadow else None,
+        "swap": _swap_record(swap) if swap else None,
         "seconds": round(run.seconds, 1),
+    }
+
+
+def _swap_record(swap: Asked) -> dict[str, Any]:
+    return {
+        "answered": swap.answered,
+        "failed": len(swap.failed),
+        "slowest_ms": round(swap.slowest * 1000, 1),
     }
 
 

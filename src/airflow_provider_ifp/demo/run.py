@@ -10,6 +10,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,15 @@ from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.adapters.policy_files import load_policy
 from airflow_provider_ifp.core.errors import IfpError, ServiceError
 from airflow_provider_ifp.demo.airflow_api import AirflowApi
+from airflow_provider_ifp.demo.client import Client
 from airflow_provider_ifp.demo.dag_run import run_loop
 from airflow_provider_ifp.demo.flights import model_rows, read_flights
 from airflow_provider_ifp.demo.record import month_record, run_record, version_records
-from airflow_provider_ifp.demo.services import running_services
-from airflow_provider_ifp.demo.stack import launch_mlflow, start_airflow, wait_for_mlflow
+from airflow_provider_ifp.demo.services import free_port, running_services
+from airflow_provider_ifp.demo.stack import launch_mlflow, start_airflow, start_server, wait_for_mlflow
 from airflow_provider_ifp.demo.table import LiveTable, open_console
 from airflow_provider_ifp.demo.traffic import METRIC, Traffic
+from airflow_provider_ifp.loop.check import log_root
 from airflow_provider_ifp.report.demo_page import demo_page
 from airflow_provider_ifp.report.records import VerdictRecord, read_record
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.demo.client import Asked, Asking
     from airflow_provider_ifp.demo.services import Services
     from airflow_provider_ifp.demo.stack import AirflowAddress
 
@@ -43,6 +47,8 @@ LAST_RUN = date(2014, 1, 1)
 USUAL_LAST_RUN = date(2013, 10, 1)
 _HOME_VARIABLE = "IFP_DEMO_HOME"
 _DAG_SECONDS = 60
+# Months pass in minutes here: the server looks at the registry and fills the log as often as that needs.
+_SERVE = ("--trust-request-time", "--poll", "0.5", "--roll", "2")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +56,8 @@ class DemoOptions:
     """What `ifp demo` was asked for.
 
     Attributes:
-        keep: Leave Airflow and MLflow running at the end, until Ctrl-C, and their files afterwards.
-        port: Port of Airflow's pages, MLflow's is the next one; None: free ones.
+        keep: Leave everything running at the end, until Ctrl-C, and the files afterwards.
+        port: Port of Airflow's pages; MLflow's is the next one, the server's the one after; None: free ones.
         until: The last run is as of the last first of a month up to this day.
         json_file: Where the figures go, or None.
     """
@@ -113,13 +119,28 @@ def _run_in(home: Path, options: DemoOptions, services: Services, console: Conso
             port=options.port,
         )
         wait_for_mlflow(services, uri)
+        port = options.port + 2 if options.port else free_port()
+        server = f"http://127.0.0.1:{port}"
         api = AirflowApi(address)
         dag_id = policy.training_dag_id
         services.wait_until(lambda: api.knows(dag_id), what=f"Dag {dag_id}", seconds=_DAG_SECONDS)
         api.unpause(dag_id)
-        story = _Story(home=home, policy=policy, registry=MlflowRegistry(uri), api=api, table=table)
+        registry = MlflowRegistry(uri)
+        table.wait_for("the flights of 2013 are read")
+        traffic = Traffic(
+            registry,
+            policy,
+            model_rows(read_flights()),
+            home / "flights",
+            client=Client(server, policy.data.features or ()),
+            services=services,
+        )
+        story = _Story(policy=policy, registry=registry, api=api, table=table, traffic=traffic)
         for as_of in _firsts(options.until):
             story.go_on(as_of)
+            if as_of == FIRST_RUN:
+                serve = [policy.model, "--log", log_root(policy, None), *_SERVE]
+                start_server(services, home / "serve", serve, uri=uri, port=port)
             services.require_alive()
     record = {
         "model": policy.model,
@@ -132,7 +153,7 @@ def _run_in(home: Path, options: DemoOptions, services: Services, console: Conso
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(time.monotonic() - clock, 1),
         "home": str(home),
-        "addresses": {"airflow": address.url, "mlflow": uri} if options.keep else None,
+        "addresses": {"airflow": address.url, "mlflow": uri, "server": server} if options.keep else None,
     }
     report = home / "report.html"
     report.write_text(demo_page(record), encoding="utf-8")
@@ -141,27 +162,25 @@ def _run_in(home: Path, options: DemoOptions, services: Services, console: Conso
     console.print(f"{len(story.runs)} runs of the loop in {record['seconds']:.0f} s", highlight=False)
     console.print(f"Report   {report}", highlight=False, soft_wrap=True)
     if options.keep:
-        _stay(console, address, uri, policy)
+        _stay(console, address, uri, server, policy)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Story:
     """The months as they happen, and what came of them so far."""
 
-    home: Path
     policy: Policy
     registry: MlflowRegistry
     api: AirflowApi
     table: LiveTable
+    traffic: Traffic
     months: list[dict[str, Any]] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
-    _traffic: Traffic = field(init=False)
+    _asking: Asking | None = None
 
     def __post_init__(self) -> None:
         """Let the first month, in which nothing answers yet, land."""
-        self.table.wait_for("the flights of 2013 are read")
-        self._traffic = Traffic(self.registry, self.policy, model_rows(read_flights()), self.home / "flights")
-        self._traffic.land(_month_before(_start_of_month_before(FIRST_RUN)))
+        self.traffic.land(_month_before(_start_of_month_before(FIRST_RUN)))
 
     def go_on(self, as_of: date) -> None:
         """Let the month before a day happen, and the loop look at it as of that day."""
@@ -169,19 +188,38 @@ class _Story:
         served = None
         if as_of > FIRST_RUN:
             self.table.wait_for(f"{month}: production answers")
-            served = self._traffic.serve(month)
-        self._traffic.land(month)
+            served = self.traffic.serve(month)
+        self.traffic.land(month)
+        # What else is asked has the time of the run: a second of the next month.
+        begin_asking = partial(self._begin_asking, month, datetime.combine(as_of, datetime.min.time(), UTC))
         run = run_loop(
             self.api,
             self.policy.training_dag_id,
             as_of.isoformat(),
             on_wait=lambda what: self.table.wait_for(f"as of {as_of}: {what}"),
+            on_training=begin_asking,
         )
+        production = read_ledger(self.registry, self.policy.model).production
         verdict = read_record(VerdictRecord, run.verdict, what="this verdict") if run.verdict else None
-        self.table.add(run, verdict, served, read_ledger(self.registry, self.policy.model).production)
-        self.runs.append(run_record(run))
+        self.table.add(run, verdict, served, production)
+        self.runs.append(run_record(run, self._end_asking(production)))
         if served is not None:
             self.months.append(month_record(month, run, served))
+
+    def _begin_asking(self, month: str, at: datetime) -> None:
+        """Users do not wait for a training; before the first promotion there is nobody to ask."""
+        if read_ledger(self.registry, self.policy.model).production is not None:
+            self._asking = self.traffic.keep_asking(month, at)
+
+    def _end_asking(self, production: str | None) -> Asked | None:
+        """Let them go on until the server has followed the registry."""
+        asking, self._asking = self._asking, None
+        if asking is None:
+            return None
+        if production is None:
+            return asking.stop()
+        self.table.wait_for(f"the server takes version {production}")
+        return asking.until_answered_by(production)
 
 
 def _firsts(until: date) -> Iterator[date]:
@@ -212,13 +250,14 @@ def _dags_folder() -> Path:
     )
 
 
-def _stay(console: Console, address: AirflowAddress, uri: str, policy: Policy) -> None:
+def _stay(console: Console, address: AirflowAddress, uri: str, server: str, policy: Policy) -> None:
     """Leave the pages open until Ctrl-C."""
     console.print(
         f"Airflow  {address.url}/dags/{policy.training_dag_id}\n"
         f"         user {address.user}, password {address.password}\n"
         f"MLflow   {uri}/#/models/{policy.model}\n"
-        "Ctrl-C stops both.",
+        f"Server   {server}/version\n"
+        "Ctrl-C stops all.",
         highlight=False,
         soft_wrap=True,
     )

@@ -15,7 +15,7 @@ from airflow_provider_ifp.core.errors import ServiceError
 from airflow_provider_ifp.demo.services import free_port, own_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from airflow_provider_ifp.demo.services import Services
@@ -99,6 +99,20 @@ def wait_for_mlflow(services: Services, uri: str) -> None:
     services.wait_until(
         lambda: requests.get(f"{uri}/health", timeout=5).ok, what=f"MLflow at {uri}", seconds=_SECONDS
     )
+
+
+def start_server(services: Services, folder: Path, options: Sequence[str], *, uri: str, port: int) -> None:
+    """Start `ifp serve` without waiting for it.
+
+    Args:
+        services: Holds its process.
+        folder: For the versions that it fetches.
+        options: Model and flags.
+        uri: MLflow's tracking URI.
+        port: Where it listens.
+    """
+    places = ("--cache", str(folder), "--tracking-uri", uri, "--port", str(port))
+    services.start("ifp-serve", ["-m", "airflow_provider_ifp", "serve", *options, *places], own_environment())
 
 
 def start_airflow(

@@ -1,6 +1,7 @@
-"""A month of traffic: production answers the month's flights, the log keeps the answers, the labels arrive.
+"""A month of traffic: users ask, the server answers and logs, the labels arrive.
 
-Error figures are read back: what was answered comes from the prediction log, the truth from the flights.
+Error figures are read back: who answered what comes from the prediction log that the server wrote, the truth
+from the flights.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
+import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.ledger import resolve
-from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
+from airflow_provider_ifp.adapters.prediction_log import read_log
+from airflow_provider_ifp.core.errors import ServiceError
 from airflow_provider_ifp.core.metrics import Answers, compute
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.flights import select_month, write_month
@@ -22,10 +24,16 @@ from airflow_provider_ifp.loop.scoring import score_versions
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow as pa
+
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.demo.client import Asking, Client
+    from airflow_provider_ifp.demo.services import Services
 
 METRIC = "rmse"
+_SERVER_SECONDS = 60
+_LOG_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +61,27 @@ class Traffic:
         policy: The model's policy; names dataset, log and columns.
         flights: The year's rows, as `flights.model_rows` gives them.
         dataset: The folder of the training dataset.
+        client: Asks the server.
+        services: The server is one of them.
     """
 
-    def __init__(self, registry: Registry, policy: Policy, flights: pa.Table, dataset: Path) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        policy: Policy,
+        flights: pa.Table,
+        dataset: Path,
+        *,
+        client: Client,
+        services: Services,
+    ) -> None:
         self._registry = registry
         self._policy = policy
         self._flights = flights
         self._dataset = dataset
         self._log = log_root(policy, None)
+        self._client = client
+        self._services = services
         self._first: ModelVersion | None = None
 
     def land(self, month: str) -> int:
@@ -68,47 +89,68 @@ class Traffic:
         return write_month(self._flights, self._dataset, month)
 
     def serve(self, month: str) -> Served:
-        """Let production answer a month's flights, log the answers, and look what they were worth.
+        """Let users ask for a month's flights, and look what the logged answers were worth.
 
         Raises:
+            ServiceError: the server does not take production, a request failed, or the log lacks some of
+                them a minute later.
             VersionNotFoundError: nothing is in production.
         """
         production = resolve(self._registry, self._policy.model, "@production")
         self._first = self._first or production
+        self._services.wait_until(
+            lambda: self._client.version() == production.version,
+            what=f"the server to answer with version {production.version}",
+            seconds=_SERVER_SECONDS,
+        )
         rows = select_month(self._flights, month)
-        features = list(self._policy.data.features or ())
-        answers = score_versions(self._registry, [production, self._first], rows, features)
-        self._write(rows, features, production.version, answers[production.version])
+        asked = self._client.ask(rows)
+        if asked.failed:
+            raise ServiceError(
+                f"{len(asked.failed):,} of {asked.count:,} requests failed; the first: {asked.failed[0]}"
+            )
+        answered = self._wait_for_log(month, rows)
+        version = ", ".join(pc.unique(answered["model_version"]).to_pylist())
+        error = compute(METRIC, self._truth(answered), Answers(prediction=answered["prediction"].to_numpy()))
         return Served(
-            version=production.version,
+            version=version,
             rows=rows.num_rows,
-            error=self._logged_error(month, rows),
-            first_error=compute(METRIC, self._truth(rows), answers[self._first.version]),
+            error=error,
+            first_error=error if version == self._first.version else self._first_error(self._first, rows),
         )
 
-    def _write(self, rows: pa.Table, features: list[str], version: str, answers: Answers) -> None:
-        asked = [rows[name].combine_chunks() for name in features]
-        table = pa.table(
-            {
-                "request_id": rows["request_id"],
-                "row": pa.array([0] * rows.num_rows, pa.int32()),
-                "ts": rows["ts"],
-                "model_version": [version] * rows.num_rows,
-                "features": pa.StructArray.from_arrays(asked, features),
-                "prediction": answers.prediction,
-            }
-        )
-        write_predictions(self._log, self._policy.model, "production", table)
+    def keep_asking(self, month: str, at: datetime) -> Asking:
+        """Let users ask again for a month's first flights, as of a time, until they are told to stop."""
+        return self._client.keep_asking(select_month(self._flights, month).slice(0, 1_000), at)
 
-    def _logged_error(self, month: str, rows: pa.Table) -> float:
+    def _wait_for_log(self, month: str, rows: pa.Table) -> pa.Table:
+        """The answers to a month's flights beside what was true, once the server has logged them all."""
+        answered = rows
+        label = str(self._policy.data.label)
+
+        def is_whole() -> bool:
+            nonlocal answered
+            logged = self._logged(month)
+            if logged.num_rows < rows.num_rows:
+                return False
+            answered = logged.join(rows.select(["request_id", label]), "request_id", join_type="inner")
+            return bool(answered.num_rows == rows.num_rows)
+
+        self._services.wait_until(
+            is_whole, what=f"the log of {rows.num_rows:,} answers of {month}", seconds=_LOG_SECONDS
+        )
+        return answered
+
+    def _logged(self, month: str) -> pa.Table:
         start = datetime.fromisoformat(f"{month}-01").replace(tzinfo=UTC)
         window = Window(start, (start + timedelta(days=31)).replace(day=1))
-        logged = read_log(
-            self._log, self._policy.model, "production", window, [], log_columns=["request_id", "prediction"]
-        )
-        label = str(self._policy.data.label)
-        joined = logged.join(rows.select(["request_id", label]), "request_id", join_type="inner")
-        return compute(METRIC, self._truth(joined), Answers(prediction=joined["prediction"].to_numpy()))
+        columns = ["request_id", "model_version", "prediction"]
+        return read_log(self._log, self._policy.model, "production", window, [], log_columns=columns)
+
+    def _first_error(self, first: ModelVersion, rows: pa.Table) -> float:
+        features = list(self._policy.data.features or ())
+        answers = score_versions(self._registry, [first], rows, features)
+        return compute(METRIC, self._truth(rows), answers[first.version])
 
     def _truth(self, rows: pa.Table) -> Any:
         return rows[str(self._policy.data.label)].to_numpy()

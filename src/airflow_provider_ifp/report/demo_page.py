@@ -172,7 +172,11 @@ def _draw_runs(runs: Sequence[Run]) -> Markup:
 def _tell_judgement(run: Run) -> Child:
     if run.verdict is None:
         return number(None)
-    return render(mark_verdict(run.verdict.verdict), f": {run.verdict.reason}")
+    said = [("", run.verdict), *([("shadow: ", run.shadow)] if run.shadow else [])]
+    lines = [
+        element("div", gate, mark_verdict(verdict.verdict), f": {verdict.reason}") for gate, verdict in said
+    ]
+    return render(*lines)
 
 
 def _draw_versions(demo: DemoRecord) -> Markup:
@@ -210,6 +214,7 @@ def _list_places(demo: DemoRecord) -> Markup:
         [
             ("Airflow", element("a", addresses.airflow, href=addresses.airflow) if addresses else None),
             ("MLflow", element("a", addresses.mlflow, href=addresses.mlflow) if addresses else None),
+            ("server", code(addresses.server) if addresses and addresses.server else None),
             ("home", code(demo.home)),
             ("started", clock(demo.started)),
             ("took", duration(demo.seconds)),

@@ -93,6 +93,16 @@ def tell_worth(demo: DemoRecord) -> list[str]:
     return [_tell_stretch(demo, stretch, first or "") for stretch in stretches]
 
 
+def tell_swap(run: Run) -> list[str]:
+    """What users saw of it; empty: nobody asked meanwhile."""
+    if run.swap is None:
+        return []
+    count = sum(run.swap.answered.values()) + run.swap.failed
+    who = ", then ".join(f"version {name} answered {some:,}" for name, some in run.swap.answered.items())
+    failed = f"{run.swap.failed:,} failed" if run.swap.failed else "none failed"
+    return [f"Of {count:,} requests that came meanwhile, {who}, and {failed}."]
+
+
 def _error(value: float) -> str:
     return fixed(value, 1) if value >= 1 else number(value)
 
@@ -155,6 +165,7 @@ def _tell_firing(demo: DemoRecord, month: Month, run: Run) -> str:
     if run.version is None:
         return f"{noticed}; no version came of it."
     if reached_production(demo, run.version):
-        return f"{noticed}; version {run.version} was trained, judged and put into production the same run."
+        done = f"{noticed}; version {run.version} was trained, judged and put into production the same run."
+        return " ".join([done, *tell_swap(run)])
     why = f": {run.verdict.reason}" if run.verdict else ""
     return f"{noticed}; version {run.version} was trained and judged, and did not reach production{why}."

@@ -73,6 +73,14 @@ class Month(Record):
     rows: int
 
 
+class Swap(Record):
+    """What users saw while a version took another's place: requests by the version that answered them."""
+
+    answered: dict[str, int]
+    failed: int
+    slowest_ms: float
+
+
 class Run(Record):
     """One run of the loop's Dag."""
 
@@ -81,6 +89,8 @@ class Run(Record):
     reason: str
     version: str | None = None
     verdict: VerdictRecord | None = None
+    shadow: VerdictRecord | None = None
+    swap: Swap | None = None
     seconds: float
 
 
@@ -101,6 +111,7 @@ class Addresses(Record):
 
     airflow: str
     mlflow: str
+    server: str | None = None
 
 
 class DemoRecord(Record):

@@ -30,10 +30,19 @@ class LogLink:
         model: The registered model.
         spool: Folder for what is not in Parquet yet.
         stages: Those that are logged.
+        roll_seconds: How long rows lie in a spool.
     """
 
-    def __init__(self, root: str, model: str, spool: Path, stages: tuple[str, ...]) -> None:
-        self._settings = {"root": root, "model": model, "spool": str(spool), "stages": stages}
+    def __init__(
+        self, root: str, model: str, spool: Path, stages: tuple[str, ...], roll_seconds: float
+    ) -> None:
+        self._settings = {
+            "root": root,
+            "model": model,
+            "spool": str(spool),
+            "stages": stages,
+            "roll_seconds": roll_seconds,
+        }
         self._channel: Channel | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._counted: dict[str, dict[str, int]] = {}

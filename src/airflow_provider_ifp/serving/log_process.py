@@ -66,7 +66,11 @@ def main(fd: int, settings: dict[str, Any]) -> int:
         front.settimeout(_GATHER_SECONDS)
         try:
             writers = {
-                stage: LogWriter(settings["root"], settings["model"], stage, spool=Path(settings["spool"]))
+                stage: LogWriter(
+                    *(settings["root"], settings["model"], stage),
+                    spool=Path(settings["spool"]),
+                    roll_seconds=settings["roll_seconds"],
+                )
                 for stage in settings["stages"]
             }
         except (IfpError, OSError) as error:

@@ -27,6 +27,7 @@ class ServeOptions:
         max_bytes: The largest body of a request.
         queue: Requests that may wait for the model; one more is answered 503.
         threads: Threads of a version's process for one call of the model.
+        roll_seconds: How long logged rows lie in the spool before they become Parquet.
         timeout_seconds: How long a request may take, from its arrival.
     """
 
@@ -43,6 +44,7 @@ class ServeOptions:
     max_bytes: int = 16 << 20
     queue: int = 1024
     threads: int = 1
+    roll_seconds: float = 60.0
     timeout_seconds: float = 30.0
 
 

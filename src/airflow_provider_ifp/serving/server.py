@@ -71,7 +71,9 @@ class _Server:
         stages = (PRODUCTION, SHADOW) if options.mirror else (PRODUCTION,)
         self._stages = stages
         spool = options.cache / "spool"
-        self._log = LogLink(options.log, options.model, spool, stages) if options.log else None
+        self._log = (
+            LogLink(options.log, options.model, spool, stages, options.roll_seconds) if options.log else None
+        )
         self._state = State(options, self._spare, cache, self._log, self._fail)
         config = uvicorn.Config(
             build_app(self._state),

@@ -12,6 +12,9 @@ from airflow_provider_ifp.report.demo_page import demo_page
 DEMO = json.loads((Path(__file__).parent / "demo.json").read_text())
 
 
+SWAP = {"answered": {"1": 1457, "2": 50}, "failed": 0, "slowest_ms": 91.4}
+
+
 @pytest.fixture
 def demo():
     return copy.deepcopy(DEMO)
@@ -39,6 +42,22 @@ def test_the_sentence_tells_the_firing_and_what_it_was_worth(demo):
         " version 2 was trained, judged and put into production the same run."
         " July to September it errs by 9.9 minutes; version 1 would have erred by 16.8."
     )
+
+
+@pytest.mark.parametrize(("failed", "told"), [(0, "none failed"), (3, "3 failed")])
+def test_the_sentence_tells_what_users_saw_of_the_swap(demo, failed, told):
+    demo["runs"][4]["swap"] = SWAP | {"failed": failed}
+    requests = 1507 + failed
+    assert (
+        f"the same run. Of {requests:,} requests that came meanwhile, version 1 answered 1,457,"
+        f" then version 2 answered 50, and {told}. July to September"
+    ) in sentence(demo)
+
+
+def test_the_shadow_gates_verdict_stands_below_the_gates(demo):
+    shadow = demo["runs"][4]["verdict"] | {"gate": "shadow", "reason": "43% of 8,834 requests differ"}
+    demo["runs"][4]["shadow"] = shadow
+    assert "shadow: ✓ pass: 43% of 8,834 requests differ" in re.sub(r"<[^>]+>", "", demo_page(demo))
 
 
 def test_the_sentence_is_made_from_the_record(demo):
