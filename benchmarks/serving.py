@@ -95,8 +95,8 @@ class Bench:
     def serving(self, model: str, *options: str) -> Iterator[tuple[str, Service]]:
         """`ifp serve` while the block runs."""
         port = free_port()
-        command = ["-m", "airflow_provider_ifp", "serve", model, "--port", str(port), "--tracking-uri", self.uri]
-        more = ["--poll", "0.5", "--cache", str(self.folder / "cache"), *options]
+        command = ["-m", "airflow_provider_ifp", "serve", model, "--port", str(port)]
+        more = ["--tracking-uri", self.uri, "--poll", "0.5", "--cache", str(self.folder / "cache"), *options]
         with self.started([*command, *more], port) as service:
             yield f"http://127.0.0.1:{port}", service
 

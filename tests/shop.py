@@ -161,7 +161,8 @@ class Shop:
         self.server = self.services.start(
             f"serve-{port}",
             [
-                *("-m", "airflow_provider_ifp", "serve", self.model, "--port", str(port), "--tracking-uri", self.proxy.uri),
+                *("-m", "airflow_provider_ifp", "serve", self.model, "--port", str(port)),
+                *("--tracking-uri", self.proxy.uri),
                 *("--cache", str(self.folder / "cache"), "--log", str(self.log), "--poll", "0.3", *options),
             ],
             own_environment(),
