@@ -70,6 +70,11 @@ def get_provider_info() -> dict[str, Any]:
                         "time but during a training.",
                         "/var/cache/ifp",
                     ),
+                    "install_requirements": _option(
+                        "Whether a gate installs, into the cache folder, what a version asks for and the "
+                        "gate's environment lacks; else the version answers with what is installed.",
+                        "False",
+                    ),
                     "predictions": _option(
                         "Root of the prediction log where a policy names none.", "s3://lake/predictions"
                     ),

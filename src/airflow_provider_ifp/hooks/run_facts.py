@@ -111,6 +111,12 @@ def cache_folder() -> Path:
     return Path(named) if named else Path.home() / ".cache" / f"ifp-{getpass.getuser()}"
 
 
+def layers_folder() -> Path | None:
+    """Where packages of other versions are kept; None: `[ifp] install_requirements` is off."""
+    wanted = setting("install_requirements")
+    return cache_folder() / "requirements" if wanted is None or truth(wanted) else None
+
+
 def truth(value: Any) -> bool:
     """A templated boolean: Jinja writes `True` as text.
 

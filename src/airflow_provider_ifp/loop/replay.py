@@ -70,6 +70,7 @@ def replay_requests(
     now: datetime,
     columns: Columns,
     rules: ShadowSection,
+    layers: Path | None = None,
 ) -> Evidence:
     """Ask both versions again what users asked, and write what the candidate answers to the log.
 
@@ -82,6 +83,7 @@ def replay_requests(
         now: The time of the run; newer requests end there.
         columns: The features.
         rules: How many pairs, and how much time, are needed.
+        layers: As of `training.layers.version_environment`.
 
     Raises:
         PredictionLogError: no log of this model, or one that cannot be read.
@@ -97,7 +99,7 @@ def replay_requests(
     rows, count = holdout.num_rows, judged.num_rows
     timed = rows + np.linspace(0, count - 1, min(TIMED, count)).astype(np.int64)
     table = align(logged, holdout, columns.features)
-    scored = _score(registry, versions, table, timed.tolist())
+    scored = _score(registry, versions, table, timed.tolist(), layers)
     pairs = Pairs(table, columns, *(one.answers["prediction"] for one in scored), *map(_there, scored))
     of_log, of_newer = pairs.part(rows, count), pairs.part(rows + count, requests.newer.num_rows)
     _write(log, logged, candidate.version, scored[0].answers.slice(rows))
@@ -145,13 +147,17 @@ def _too_few(requests: _Requests) -> Evidence:
 
 
 def _score(
-    registry: Registry, versions: Sequence[ModelVersion], table: pa.Table, timed: Sequence[int]
+    registry: Registry,
+    versions: Sequence[ModelVersion],
+    table: pa.Table,
+    timed: Sequence[int],
+    layers: Path | None,
 ) -> list[Replayed]:
     with tempfile.TemporaryDirectory(prefix="ifp-replay-") as scratch:
         folders = [Path(scratch, f"version-{one.version}-{place}") for place, one in enumerate(versions)]
         for version, folder in zip(versions, folders, strict=True):
             fetch(registry, version, folder)
-        return replay(folders, table, Path(scratch), timed)
+        return replay(folders, table, Path(scratch), timed, layers=layers)
 
 
 def _there(scored: Replayed) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

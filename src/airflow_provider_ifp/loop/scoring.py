@@ -28,10 +28,12 @@ def score_each(
     features: list[str],
     *,
     timeout: float | None = None,
+    layers: Path | None = None,
 ) -> dict[str, Scored]:
     """Answer the same rows with each version, or say why it did not.
 
-    Each comes from the registry alone, verified, and answers in a process of its own.
+    Each comes from the registry alone, verified, and answers in a process of its own, with the packages that
+    it asks for (`layers`: where those are kept that are not installed here; None: what is installed must do).
 
     Returns:
         Version -> what came of it; a version named twice answers once.
@@ -44,7 +46,7 @@ def score_each(
         folders = [Path(scratch, f"version-{number}") for number in distinct]
         for version, folder in zip(distinct.values(), folders, strict=True):
             fetch(registry, version, folder)
-        scored = score(folders, table.select(features), Path(scratch), timeout=timeout)
+        scored = score(folders, table.select(features), Path(scratch), timeout=timeout, layers=layers)
     return dict(zip(distinct, scored, strict=True))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -25,6 +26,7 @@ from airflow_provider_ifp.loop.verdicts import record_verdict
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -46,6 +48,7 @@ def shadow(
     attempt: Attempt,
     predictions: str | None = None,
     connect: Connect | None = None,
+    layers: Path | None = None,
 ) -> Verdict:
     """Judge a candidate by production's requests, and record the verdict before anybody acts on it.
 
@@ -57,6 +60,7 @@ def shadow(
         attempt: Who asks; its nonce makes a retry find the verdict's event again.
         predictions: Root of the prediction log, where the policy names none.
         connect: Gives the engine of a `data.source` by conn_id; None: by the environment.
+        layers: As of `training.layers.version_environment`, for versions that answer again.
 
     Returns:
         The verdict; `ifp/shadow.json` and `ifp/shadow.html` of the candidate's run hold it, and the ledger
@@ -82,7 +86,7 @@ def shadow(
         registry.version(policy.model, production) if production is not None else None,
         Log(log_root(policy, predictions), policy.model, tuple(columns.features)) if production else None,
         holdout=HoldoutRows(read_labelled(policy, dataset, period, columns), columns, period),
-        terms=Terms(policy.shadow, policy.validation.mode, policy.digest(), now),
+        terms=Terms(policy.shadow, policy.validation.mode, policy.digest(), now, layers),
     )
     record_verdict(registry, candidate, verdict, attempt)
     return verdict
@@ -106,12 +110,14 @@ class Terms:
         mode: Whether they stop anything.
         policy_digest: Where they stand.
         now: The time of the run, UTC.
+        layers: Where packages are kept that a version asks for and that are not installed here.
     """
 
     rules: ShadowSection
     mode: Literal["enforce", "dry_run"]
     policy_digest: str
     now: datetime
+    layers: Path | None = None
 
 
 def judge_against(
@@ -138,7 +144,8 @@ def judge_against(
     """
     evidence: Evidence | None = None
     if production is not None and log is not None:
-        gather = compare_mirrored if terms.rules.mode == "live" else replay_requests
+        replays = partial(replay_requests, layers=terms.layers)
+        gather = compare_mirrored if terms.rules.mode == "live" else replays
         evidence = gather(
             registry,
             (candidate, production),

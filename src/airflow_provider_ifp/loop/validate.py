@@ -24,6 +24,7 @@ from airflow_provider_ifp.loop.verdicts import record_verdict
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
@@ -46,6 +47,7 @@ def validate(
     attempt: Attempt,
     predictions: str | None = None,
     connect: Connect | None = None,
+    layers: Path | None = None,
 ) -> Verdict:
     """Judge a candidate, and record the verdict before anybody acts on it.
 
@@ -58,6 +60,8 @@ def validate(
         predictions: Root of the prediction log where the policy names none; its slices that the holdout
             lacks are named.
         connect: Gives the engine of a `data.source` by conn_id; None: by the environment.
+        layers: Where packages are kept that a version asks for and that are not installed here; None: it
+            answers with what is installed.
 
     Returns:
         The verdict; `ifp/validation.json` and `ifp/validation.html` of the candidate's run hold it, and the
@@ -96,6 +100,7 @@ def validate(
         holdout.table,
         holdout.features,
         timeout=rules.infrastructure.timeout.total_seconds(),
+        layers=layers,
     )
     broken = (*broken, *_infrastructure(scored[version], rules))
     evidence = Evidence()

@@ -11,7 +11,7 @@ from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError, Po
 from airflow_provider_ifp.hooks.databases import connect, rendered
 from airflow_provider_ifp.hooks.links import ReportLink
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
-from airflow_provider_ifp.hooks.run_facts import attempt, run_time, setting, to_policy
+from airflow_provider_ifp.hooks.run_facts import attempt, layers_folder, run_time, setting, to_policy
 from airflow_provider_ifp.operators.gate_outcome import conclude
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class ValidationGateOperator(BaseOperator):
                 attempt=attempt(context, version),
                 predictions=setting("predictions"),
                 connect=connect,
+                layers=layers_folder(),
             )
         except (PolicyError, ModelError, DigestMismatchError) as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error

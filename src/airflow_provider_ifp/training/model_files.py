@@ -13,14 +13,16 @@ import io
 import json
 import warnings
 from collections import ChainMap
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import cloudpickle
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from airflow_provider_ifp.core.errors import ModelError
+from airflow_provider_ifp.training.requirements import pinned, used_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,7 +80,7 @@ def save_model(
             data_path=str(data),
             code_paths=_stage_code(code or {}, staging / "code") or None,
             signature=signature,
-            pip_requirements=[*_own_requirements(tensors=bool(tensors)), *requirements],
+            pip_requirements=_requirements(data / "model.pkl", code or {}, requirements),
         )
 
 
@@ -227,8 +229,10 @@ def _stage_code(code: Mapping[str, str], folder: Path) -> list[str]:
     return sorted(str(entry) for entry in folder.iterdir()) if code else []
 
 
-def _own_requirements(*, tensors: bool) -> list[str]:
-    names = ["airflow-provider-ifp", "cloudpickle", "pandas"] + (["torch", "safetensors"] if tensors else [])
-    # A CPU build's local version (2.13.0+cpu) is on no index: the public version is what can be installed
-    # again.
-    return [f"{name}=={distribution_version(name).partition('+')[0]}" for name in names]
+def _requirements(pickled: Path, code: Mapping[str, str], more: Sequence[str]) -> list[str]:
+    """What the format needs, what the model refers to, and what the caller names, whose word goes first."""
+    names = {"airflow-provider-ifp", "cloudpickle", "pandas"} | used_by(pickled.read_bytes(), code.values())
+    if "torch" in names:
+        names.add("safetensors")
+    named = {canonicalize_name(Requirement(one).name) for one in more}
+    return [*pinned(names - named), *more]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -12,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from airflow_provider_ifp.adapters.launchers import user_environment
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.training import scorer
+from airflow_provider_ifp.training.layers import version_environment
 from airflow_provider_ifp.training.pace import READY
 
 if TYPE_CHECKING:
@@ -41,7 +40,14 @@ class Replayed:
     times: NDArray[np.float64]
 
 
-def replay(folders: Sequence[Path], table: pa.Table, scratch: Path, timed: Sequence[int]) -> list[Replayed]:
+def replay(
+    folders: Sequence[Path],
+    table: pa.Table,
+    scratch: Path,
+    timed: Sequence[int],
+    *,
+    layers: Path | None = None,
+) -> list[Replayed]:
     """Score the same rows with several versions, leave out those that raise, and time some of them.
 
     The times are taken one row at a time, with one version at work and the others idle, in turns: first to
@@ -52,13 +58,15 @@ def replay(folders: Sequence[Path], table: pa.Table, scratch: Path, timed: Seque
         table: n rows with at least the features.
         scratch: An empty folder for what passes between the processes.
         timed: Places of the rows that are timed.
+        layers: As of `layers.version_environment`.
 
     Raises:
-        ModelError: a model does not load, or answers in another shape.
+        ModelError: a model does not load, answers in another shape, or asks for what cannot be installed.
     """
     scorer.write_rows(table, scratch / "frame.arrow")
     with ExitStack() as stack:
-        paced = [_Paced(folder, place, scratch, stack) for place, folder in enumerate(folders)]
+        places = [(folder, version_environment(folder, layers)) for folder in folders]
+        paced = [_Paced(*version, place, scratch, stack) for place, version in enumerate(places)]
         for one in paced:
             one.wait_until_ready()
         warm_up = timed[:_WARM_UP]
@@ -74,7 +82,9 @@ def replay(folders: Sequence[Path], table: pa.Table, scratch: Path, timed: Seque
 class _Paced:
     """One version's process."""
 
-    def __init__(self, folder: Path, place: int, scratch: Path, stack: ExitStack) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str], place: int, scratch: Path, stack: ExitStack
+    ) -> None:
         self._folder = folder
         self._answers = scratch / f"answers-{place}.arrow"
         self._said = scratch / f"said-{place}.txt"
@@ -96,7 +106,7 @@ class _Paced:
                 stdout=subprocess.PIPE,
                 stderr=said,
                 text=True,
-                env=user_environment(os.environ, seed=0),
+                env=environment,
             )
         )
         # Before the process is waited for: where another one failed, this one is not wanted any more.

@@ -8,7 +8,6 @@ batches of other sizes, as a server would ask it.
 from __future__ import annotations
 
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -19,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.launchers import end_with_parent, user_environment
+from airflow_provider_ifp.adapters.launchers import end_with_parent
 from airflow_provider_ifp.core.errors import ModelError
+from airflow_provider_ifp.training.layers import version_environment
 from airflow_provider_ifp.training.pace import answer_each, keep_pace, take_stdout
 
 if TYPE_CHECKING:
@@ -99,7 +99,12 @@ class Scored:
 
 
 def score(
-    folders: list[Path], table: pa.Table, scratch: Path, *, timeout: float | None = None
+    folders: list[Path],
+    table: pa.Table,
+    scratch: Path,
+    *,
+    timeout: float | None = None,
+    layers: Path | None = None,
 ) -> list[Scored]:
     """Score the same rows with several versions, side by side.
 
@@ -108,14 +113,15 @@ def score(
         table: n rows with at least the features.
         scratch: An empty folder for what passes between the processes.
         timeout: Seconds after which a version that has not answered is stopped; None: never.
+        layers: As of `layers.version_environment`.
 
     Returns:
-        For each folder its answers, or the problem: it does not load, raises, answers in another shape, does
-        not answer one of the batches, or took too long.
+        For each folder its answers, or the problem: what it asks for cannot be installed, it does not load,
+        raises, answers in another shape, does not answer one of the batches, or took too long.
     """
     frame = scratch / "frame.arrow"
     write_rows(table, frame)
-    jobs = []
+    jobs: list[tuple[Order, subprocess.Popen[str]] | Scored] = []
     for place, folder in enumerate(folders):
         order = Order(
             folder=str(folder),
@@ -123,13 +129,14 @@ def score(
             answers=str(scratch / f"answers-{place}.arrow"),
             facts=str(scratch / f"facts-{place}.json"),
         )
-        jobs.append((order, _start(order, scratch / f"order-{place}.json")))
+        try:
+            environment = version_environment(folder, layers)
+        except ModelError as error:
+            jobs.append(Scored(None, str(error)))
+            continue
+        jobs.append((order, _start(order, scratch / f"order-{place}.json", environment)))
     deadline = None if timeout is None else time.monotonic() + timeout
-    outputs = [_wait(process, deadline) for _, process in jobs]
-    return [
-        _scored(order, process.returncode, output, timeout)
-        for (order, process), output in zip(jobs, outputs, strict=True)
-    ]
+    return [job if isinstance(job, Scored) else _end(*job, deadline, timeout) for job in jobs]
 
 
 def main(arguments: list[str]) -> int:
@@ -195,7 +202,7 @@ def _probed(model: Any, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(answered)
 
 
-def _start(order: Order, path: Path) -> subprocess.Popen[str]:
+def _start(order: Order, path: Path, environment: dict[str, str]) -> subprocess.Popen[str]:
     path.write_text(json.dumps(asdict(order)), encoding="utf-8")
     return subprocess.Popen(
         [sys.executable, "-m", __spec__.name, str(path)],
@@ -203,8 +210,15 @@ def _start(order: Order, path: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=user_environment(os.environ, seed=0),
+        env=environment,
     )
+
+
+def _end(
+    order: Order, process: subprocess.Popen[str], deadline: float | None, timeout: float | None
+) -> Scored:
+    output = _wait(process, deadline)
+    return _scored(order, process.returncode, output, timeout)
 
 
 def _wait(process: subprocess.Popen[str], deadline: float | None) -> str | None:

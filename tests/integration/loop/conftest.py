@@ -123,10 +123,11 @@ class Loop:
         """Train in a real trainer's process; returns the XCom."""
         return train(self.registry, self.order(**order), self.launcher)
 
-    def register(self, predict, *, profiled=None, provenance=None, **methods):
+    def register(self, predict, *, profiled=None, provenance=None, requirements=(), **methods):
         """Register a model by its predict function alone, without a training; returns the version."""
         folder = self.home / uuid.uuid4().hex
-        save_model(SimpleNamespace(predict=predict, **methods), folder, features=FEATURES)
+        model = SimpleNamespace(predict=predict, **methods)
+        save_model(model, folder, features=FEATURES, requirements=requirements)
         run_id = self.registry.start_run(self.model, name="by hand", tags={})
         profile = {} if profiled is None else profile_table(profiled, FEATURES, ["region"]).to_json()
         return register(
@@ -141,10 +142,9 @@ class Loop:
             ),
         ).version
 
-    def validate(self, version, *, policy=None, now=NOW, nonce=None):
-        return validate(
-            self.registry, policy or self.policy(), version, now=now, attempt=self.attempt(nonce=nonce)
-        )
+    def validate(self, version, *, policy=None, now=NOW, nonce=None, layers=None):
+        policy, attempt = policy or self.policy(), self.attempt(nonce=nonce)
+        return validate(self.registry, policy, version, now=now, attempt=attempt, layers=layers)
 
     def check(self, *, policy=None, now=NOW, **wish):
         return check(self.registry, policy or self.policy(), now=now, **wish)

@@ -345,3 +345,20 @@ def test_two_versions_of_a_notebooks_class_answer_each_in_its_own_way_in_one_pro
         opened = open_model(folder)
         answers.append(opened.predict(pd.DataFrame({"x": [10.0]}))["prediction"].tolist())
     assert answers == [[20.0], [30.0]]
+
+
+def test_what_a_model_refers_to_is_named_in_its_requirements_and_what_it_only_mentions_is_not(tmp_path):
+    source = tmp_path / "part.py"
+    source.write_text("import json\nfrom scipy import stats\nimport airflow_provider_ifp\nimport mlflow\n")
+
+    class Numbers:
+        words = "pydantic is mentioned"
+
+        def predict(self, frame):
+            return np.asarray(frame["x"])
+
+    save_model(Numbers(), tmp_path / "model", code={"part.py": str(source)})
+    lines = (tmp_path / "model" / "requirements.txt").read_text().split()
+    names = {line.partition("==")[0] for line in lines}
+    assert names == {"mlflow", "airflow-provider-ifp", "cloudpickle", "pandas", "numpy", "scipy"}
+    assert f"numpy=={np.__version__}" in lines
