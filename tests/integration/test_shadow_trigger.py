@@ -18,7 +18,7 @@ ARGUMENTS = {
     "predictions": "s3://predictions",
     "registry_conn_id": "another_registry",
     "poke_interval": 7.5,
-    "patience": 3600.0,
+    "until": "2013-07-08T00:00:00+00:00",
 }
 
 
