@@ -39,12 +39,17 @@ class VersionCache:
         model: The registered model.
 
     Raises:
-        ModelError: somebody else owns the folder, or may write to it.
+        ModelError: the folder cannot be made, or somebody else owns it, or may write to it.
     """
 
     def __init__(self, folder: Path, registry: str, model: str) -> None:
         self._root = folder / hashlib.sha256(registry.encode()).hexdigest()[:12] / model
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ModelError(
+                f"{self._root} cannot be made: {error.strerror}; choose another --cache"
+            ) from None
         for path in (folder, self._root):
             found = path.stat()
             if found.st_uid != os.getuid() or found.st_mode & _OTHERS_MAY_WRITE:

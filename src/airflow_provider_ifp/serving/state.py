@@ -145,5 +145,9 @@ class State:
         self._log(SHADOW, answered, took)
 
     def _log(self, stage: str, answered: Answered, took: list[int]) -> None:
-        if self.log is not None and answered.log:
+        if self.log is None or not answered.rows:
+            return
+        if answered.log:
             self.log.offer(stage, answered.log, answered.rows, took)
+        else:
+            self.log.drop(stage, answered.rows)

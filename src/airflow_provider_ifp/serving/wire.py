@@ -96,7 +96,7 @@ class Opened(msgspec.Struct, array_like=True, tag=True):
 
 
 class Refused(msgspec.Struct, array_like=True, tag=True):
-    """From a worker: this version cannot be opened, or does not answer."""
+    """From a worker: this version cannot be opened. From the log's process: this log cannot be written."""
 
     reason: str
 

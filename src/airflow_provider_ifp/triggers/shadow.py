@@ -37,7 +37,7 @@ class ShadowTrigger(BaseTrigger):
         predictions: Root of the prediction log where the policy names none.
         registry_conn_id: Airflow connection of the registry.
         poke_interval: Seconds between looks at the log.
-        until: When the gate decides by what there is, ISO 8601; a triggerer that starts again goes on with it.
+        until: When the gate decides by what there is, ISO 8601.
     """
 
     def __init__(
