@@ -73,6 +73,7 @@ def _serve(options: argparse.Namespace) -> int:
         ) from error
     log, mirror = _from_policy(options)
     _require_sense(options)
+    token = _token(options.token_file)
     _tell_all()
     if mirror and log is None:
         logging.getLogger(__name__).warning("--mirror without --log: what the shadow answers is lost")
@@ -84,7 +85,7 @@ def _serve(options: argparse.Namespace) -> int:
             log=log,
             tracking_uri=options.tracking_uri,
             cache=options.cache or default_cache(),
-            token=_token(options.token_file),
+            token=token,
             mirror=mirror,
             trust_request_time=options.trust_request_time,
             poll_seconds=options.poll,

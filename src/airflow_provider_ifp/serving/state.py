@@ -64,6 +64,7 @@ class State:
                 yields=shadows,
                 settled=lambda stage, found: cache.mark_good(stage, found.version),
                 last_good=cache.last_good,
+                damaged=lambda found: cache.discard(found.version),
             )
 
         self.production = seat(PRODUCTION, self._on_answered)

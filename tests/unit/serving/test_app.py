@@ -8,9 +8,17 @@ import pytest
 
 from airflow_provider_ifp.serving.app import build_app
 from airflow_provider_ifp.serving.cache import VersionCache
+from airflow_provider_ifp.serving.lane import Call
 from airflow_provider_ifp.serving.options import ServeOptions
 from airflow_provider_ifp.serving.state import State
-from airflow_provider_ifp.serving.wire import Cleared, Found, NotFetched, RegistrySeen, UnknownModel
+from airflow_provider_ifp.serving.wire import (
+    Cleared,
+    Found,
+    NotFetched,
+    RegistrySeen,
+    Request,
+    UnknownModel,
+)
 from airflow_provider_ifp.serving.workers import Spare
 
 BODY = b'{"inputs": [[1]]}'
@@ -146,6 +154,19 @@ def test_a_token_is_asked_for_everywhere_but_where_a_cluster_looks(client):
     assert asks.get("/metrics", headers=right).status_code == 200
     assert asks.post("/invocations", content=BODY, headers=JSON).status_code == 401
     assert asks.post("/invocations", content=BODY, headers={**JSON, **right}).status_code == 503
+
+
+def test_a_request_past_the_queue_is_told_to_come_again(state):
+    known = state(queue=1)
+    known.production.serving = Found("production", "3", "", "", "")
+
+    async def ask():
+        assert known.production.lane.submit(Call(Request(0, b"", -1, "", 0), 0.0, None))
+
+    asyncio.run(ask())
+    reply = Asks(known).post("/invocations", content=BODY, headers=JSON)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    assert reply.json()["message"] == "1 requests wait already; try again"
 
 
 def test_what_the_follower_sees_is_shown(state):
