@@ -101,6 +101,8 @@ class LogLink:
     async def close(self) -> None:
         """Let it write what it has, and end."""
         self._closing = True
+        if self._channel is None and self._held:  # the process before is gone, and the next not there yet
+            await self.start()
         if self._channel is None or self._process is None:
             return
         self._channel.end()
@@ -131,6 +133,8 @@ class LogLink:
             asyncio.get_running_loop().call_later(_RESTART_SECONDS, self._restart)
 
     def _restart(self) -> None:
+        if self._closing:
+            return
         if self._process is not None:
             self._process.poll()
         self._starting = asyncio.create_task(self.start())

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class ShadowTrigger(BaseTrigger):
     """Wait until enough requests were mirrored to a candidate, or until patience ends.
 
-    A registry or a store that does not answer for a while is no reason to give up a wait of days.
+    A registry that does not answer for a while is no reason to give up a wait of days.
 
     Args:
         policy: The policy's canonical form (`Policy.to_json()`).
