@@ -164,7 +164,17 @@ class Shop:
             [
                 *("-m", "airflow_provider_ifp", "serve", self.model, "--port", str(port)),
                 *("--tracking-uri", self.proxy.uri),
-                *("--cache", str(self.folder / "cache"), "--log", str(self.log), "--poll", "0.3", "--roll", "1", *options),
+                *(
+                    "--cache",
+                    str(self.folder / "cache"),
+                    "--log",
+                    str(self.log),
+                    "--poll",
+                    "0.3",
+                    "--roll",
+                    "1",
+                    *options,
+                ),
             ],
             own_environment(),
         )

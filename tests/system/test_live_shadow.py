@@ -65,8 +65,8 @@ def serving(loop):
     port = free_port()
     options = ["--trust-request-time", "--policy", str(loop.home / "dags" / "policies" / "live.yaml")]
     options += ["--cache", str(loop.home / "cache"), "--poll", "0.3", "--roll", "1"]
-    code = "import sys; from airflow_provider_ifp.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = ["-c", code, "serve", "live", "--port", str(port), "--tracking-uri", loop.registry.uri, *options]
+    words = ["-m", "airflow_provider_ifp", "serve", "live", "--port", str(port), *options]
+    words += ["--tracking-uri", loop.registry.uri]
     server = loop.services.start("serve-live", words, own_environment())
     url = f"http://127.0.0.1:{port}"
     try:

@@ -28,7 +28,7 @@ def asked(tmp_path):
     [
         (["a/../b"], "MODEL 'a/../b': expected letters, digits, _ and - only"),
         (["fares", "--port", "99999"], "--port 99999: expected 0 (a free one) to 65535"),
-        (["fares", "--log-every", "0"], "--log-every 0.0: expected more than 0"),
+        (["fares", "--roll", "0"], "--roll 0.0: expected more than 0"),
         (["fares", "--queue", "-1"], "--queue -1: expected more than 0"),
         (["fares", "--policy", "other.yaml"], "it is of model 'other', not 'fares'"),
         (["fares", "--token-file", "nothing"], "--token-file nothing cannot be read"),
