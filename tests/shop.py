@@ -140,14 +140,15 @@ class Shop:
     def promote(self, version, stage):
         if stage != "staging":
             self.promote(version, "staging")
-        promote(self.registry, self.model, version, stage, attempt=self._attempt(), override="a test")
+        promote(self.registry, self.model, version, stage, attempt=self.attempt(), override="a test")
 
-    def _attempt(self):
+    def attempt(self):
+        """Somebody who asks for a change."""
         now = "2026-11-26T00:00:00+00:00"
         return Attempt(actor="a test", time=now, nonce=uuid.uuid4().hex, by="person", reason="to see")
 
     def roll_back(self, version):
-        roll_back(self.registry, self.model, attempt=self._attempt(), to_version=version)
+        roll_back(self.registry, self.model, attempt=self.attempt(), to_version=version)
 
     def damage(self, version):
         """Change a stored file of a version behind the registry's back."""
@@ -163,7 +164,17 @@ class Shop:
             [
                 *("-m", "airflow_provider_ifp", "serve", self.model, "--port", str(port)),
                 *("--tracking-uri", self.proxy.uri),
-                *("--cache", str(self.folder / "cache"), "--log", str(self.log), "--poll", "0.3", *options),
+                *(
+                    "--cache",
+                    str(self.folder / "cache"),
+                    "--log",
+                    str(self.log),
+                    "--poll",
+                    "0.3",
+                    "--roll",
+                    "1",
+                    *options,
+                ),
             ],
             own_environment(),
         )

@@ -24,7 +24,11 @@ from pathlib import Path
 
 from airflow_provider_ifp.dag_factory import build_dags
 
-globals().update(build_dags(Path(__file__).parent / "policies"))
+dags = build_dags(Path(__file__).parent / "policies")
+for dag in dags.values():
+    if dag.has_task("shadow"):
+        dag.get_task("shadow").poke_interval = 1  # a test does not wait a minute
+globals().update(dags)
 """
 FOLLOWER = """\
 from airflow.providers.standard.operators.empty import EmptyOperator
@@ -40,8 +44,9 @@ import numpy as np
 
 
 class Line:
-    def __init__(self, frame):
+    def __init__(self, frame, tilt):
         self.slope, self.offset = np.polyfit(frame["x"], frame["y"], 1)
+        self.slope += tilt
 
     def predict(self, frame):
         return self.slope * frame["x"].to_numpy() + self.offset
@@ -49,7 +54,7 @@ class Line:
 
 def train(run):
     run.log_metric("rows", len(run.data("arrow")))
-    run.log_model(Line(run.data("pandas")))
+    run.log_model(Line(run.data("pandas"), run.params.get("tilt", 0)))
 """
 SLOW = """\
 import os, subprocess, sys, time
@@ -80,6 +85,10 @@ validation: {{max_rmse: {bound}, tolerance: -0.05}}
 """
 
 
+SHADOWS = {
+    "daily": "shadow: {mode: replay}\n",
+    "live": "shadow: {mode: live, min_pairs: 400, min_duration: 1h, max_latency_ratio: {p95: 20}}\n",
+}
 QUERY = "select ts, x, y from days where '{{ dag.dag_id }}' = 'daily-training-dag'"
 
 
@@ -144,9 +153,9 @@ def draw(seed, start, days, shift=0.0):
 
 @pytest.fixture(scope="session")
 def loop(tmp_path_factory):
-    """Airflow with four models: `strict` has a bound out of reach, `slow` never ends.
+    """Airflow with five models: `strict` has a bound out of reach, `slow` never ends.
 
-    `daily` is scheduled, and reads SQL.
+    `daily` is scheduled, and reads SQL. `live` is served, and has its candidates mirrored.
     """
     home = tmp_path_factory.mktemp("loop")
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -166,11 +175,12 @@ def loop(tmp_path_factory):
         ("strict", "linear.py", 0.001, "null", in_files),
         ("slow", "slow.py", 1, "null", in_files),
         ("daily", "linear.py", 1, '"0 0 * * *"', in_database),
+        ("live", "linear.py", 1, "null", in_files),
     ):
         text = POLICY.format(
             model=model, schedule=schedule, home=home, script=script, bound=bound, source=source
         )
-        text += "shadow: {mode: replay}\n" if model == "daily" else ""
+        text += SHADOWS.get(model, "")
         (dags / "policies" / f"{model}.yaml").write_text(text)
     with sqlite3.connect(home / "warehouse.db") as database:
         database.execute("create table days (ts timestamp, x double, y double)")
@@ -199,7 +209,7 @@ def loop(tmp_path_factory):
 def others(loop):
     """The runs of the other models, begun at once, `daily`'s by its schedule: model -> its run's id."""
     loop.unpause("daily-training-dag")
-    begun = {model: loop.begin(f"{model}-training-dag") for model in ("strict", "slow")}
+    begun = {model: loop.begin(f"{model}-training-dag") for model in ("strict", "slow", "live")}
 
     def scheduled():
         return loop.api._get("dags/daily-training-dag/dagRuns")["dag_runs"]

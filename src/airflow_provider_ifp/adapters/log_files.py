@@ -91,6 +91,19 @@ def has_labels(root: str, model: str) -> bool:
         raise PredictionLogError(f"prediction log: {folder} cannot be listed: {first_line(error)}") from None
 
 
+def has_log(root: str, model: str) -> bool:
+    """Say whether anything of a model was logged yet.
+
+    Raises:
+        PredictionLogError: No name of a model, or a store that does not answer.
+    """
+    filesystem, folder = _locate_model(root, model)
+    try:
+        return bool(filesystem.get_file_info(folder).type == fs.FileType.Directory)
+    except OSError as error:
+        raise PredictionLogError(f"prediction log: {folder} cannot be listed: {first_line(error)}") from None
+
+
 def list_files(root: str, model: str, stage: str, window: Window) -> list[LogFile]:
     """List the files of the hours that the window touches, in the order of hours and names.
 

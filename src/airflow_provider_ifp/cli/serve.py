@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.cli.options import Commands
 
 _TOKEN = "IFP_SERVE_TOKEN"  # noqa: S105 - the variable's name
+
+_MODEL = re.compile(r"[A-Za-z0-9_-]+")
+_LAST_PORT = 65_535
 
 
 def add_commands(commands: Commands) -> None:
@@ -68,8 +72,11 @@ def _serve(options: argparse.Namespace) -> int:
             f"{error}; the server needs more packages: pip install 'airflow-provider-ifp[serving]'"
         ) from error
     log, mirror = _from_policy(options)
-    _require_positive(options)
+    _require_sense(options)
+    token = _token(options.token_file)
     _tell_all()
+    if mirror and log is None:
+        logging.getLogger(__name__).warning("--mirror without --log: what the shadow answers is lost")
     serve(
         ServeOptions(
             model=options.model,
@@ -78,7 +85,7 @@ def _serve(options: argparse.Namespace) -> int:
             log=log,
             tracking_uri=options.tracking_uri,
             cache=options.cache or default_cache(),
-            token=_token(options.token_file),
+            token=token,
             mirror=mirror,
             trust_request_time=options.trust_request_time,
             poll_seconds=options.poll,
@@ -104,7 +111,11 @@ def _from_policy(options: argparse.Namespace) -> tuple[str | None, bool]:
     return log, options.mirror or policy.shadow.mode == "live"
 
 
-def _require_positive(options: argparse.Namespace) -> None:
+def _require_sense(options: argparse.Namespace) -> None:
+    if not _MODEL.fullmatch(options.model):
+        raise IfpError(f"MODEL {options.model!r}: expected letters, digits, _ and - only")
+    if not 0 <= options.port <= _LAST_PORT:
+        raise IfpError(f"--port {options.port}: expected 0 (a free one) to {_LAST_PORT}")
     for name in ("poll", "roll", "max_bytes", "queue", "threads", "timeout"):
         if getattr(options, name) <= 0:
             raise IfpError(f"--{name.replace('_', '-')} {getattr(options, name)}: expected more than 0")

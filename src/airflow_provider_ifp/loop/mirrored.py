@@ -125,14 +125,11 @@ def compare_mirrored(
 
 def _pairs(log: Log, versions: tuple[str, str], period: Window, features: Sequence[str]) -> pa.Table:
     """Production's requests with what the candidate answered to them, in the order of time."""
-    window = Window(period.start, _LAST)
-    production, candidate = (
-        _of_version(read_requests(log, stage, window, names), version)
-        for stage, names, version in (
-            ("production", features, versions[1]),
-            ("shadow", (), versions[0]),
-        )
-    )
+    candidate = _of_version(read_requests(log, "shadow", Window(period.start, _LAST), ()), versions[0])
+    # Both answers to a request have its time; what was asked before is of no interest, and may be very much.
+    start = pc.min(candidate["ts"]).as_py() if candidate.num_rows else _LAST - timedelta(hours=1)
+    asked = read_requests(log, "production", Window(start, _LAST), features)
+    production = _of_version(asked, versions[1])
     _, here, there = np.intersect1d(keys(production), keys(candidate), return_indices=True)
     order = np.argsort(here)
     pairs, mirrored = production.take(here[order]), candidate.take(there[order])

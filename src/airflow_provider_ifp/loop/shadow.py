@@ -11,6 +11,7 @@ import numpy as np
 
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger
+from airflow_provider_ifp.adapters.log_files import has_log
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.gates import Subject
@@ -200,13 +201,15 @@ def look_at_traffic(
         predictions: As of `shadow`.
 
     Raises:
-        PredictionLogError: no log of this model, or one that cannot be read.
+        PredictionLogError: the log cannot be read.
         RegistryError: the registry does not answer.
     """
     production = read_ledger(registry, policy.model).production
     if production is None:
         return Traffic(0, timedelta(0)), True
     log = Log(log_root(policy, predictions), policy.model, ())
+    if not has_log(log.root, log.model):
+        return Traffic(0, timedelta(0)), False
     traffic = count_mirrored(log, (version, production), _period(policy, now))
     return traffic, traffic.is_enough(policy.shadow)
 

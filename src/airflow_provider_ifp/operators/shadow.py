@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.core.policy import Policy
 
+_PATIENCE = timedelta(days=7)
+
 
 class ShadowGateOperator(BaseOperator):
     """Hold a candidate against production on what users ask: errors, disagreement, predictions, latency.
@@ -42,7 +44,8 @@ class ShadowGateOperator(BaseOperator):
         as_of: The time of the run, ISO 8601 (templated); empty: the end of the data interval, else
             `run_after`.
         poke_interval: Live: seconds between looks at the log.
-        patience: Live: with too few pairs after this, the gate decides by what there is: inconclusive.
+        patience: Live: with too few pairs after this, the gate decides by what there is: inconclusive. None:
+            seven days, or twice `min_duration` where that is longer.
     """
 
     template_fields: Sequence[str] = ("version", "predictions", "as_of")
@@ -59,7 +62,7 @@ class ShadowGateOperator(BaseOperator):
         registry_conn_id: str = "ifp_default",
         as_of: str | None = None,
         poke_interval: float = 60,
-        patience: timedelta = timedelta(days=7),
+        patience: timedelta | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -88,7 +91,7 @@ class ShadowGateOperator(BaseOperator):
                     predictions=self._root(),
                     registry_conn_id=self.registry_conn_id,
                     poke_interval=self.poke_interval,
-                    patience=self.patience.total_seconds(),
+                    until=self._until().isoformat(),
                 ),
                 method_name="execute_complete",
             )
@@ -130,6 +133,10 @@ class ShadowGateOperator(BaseOperator):
         except (PolicyError, ModelError, DigestMismatchError) as error:
             raise AirflowFailException(f"{type(error).__name__}: {error}") from error
         return conclude(self, context, registry, policy, verdict)
+
+    def _until(self) -> datetime:
+        patience = self.patience or max(_PATIENCE, 2 * self._policy.shadow.min_duration)
+        return datetime.now(UTC) + patience
 
     def _root(self) -> str | None:
         return self.predictions or setting("predictions")

@@ -5,12 +5,15 @@ A request that cannot be read, or that the model fails on, is told so; those bes
 
 from __future__ import annotations
 
+import functools
+import logging
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 
 from airflow_provider_ifp.core.errors import ModelError, RequestError, SignatureError
 from airflow_provider_ifp.serving import open_inference, scoring
@@ -23,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     import numpy as np
-    import pyarrow as pa
 
     from airflow_provider_ifp.serving.wire import Ask, Request
+
+log = logging.getLogger(__name__)
 
 _OUTPUTS = ("prediction", "score")
 _BAD, _UNPROCESSABLE, _FAILED = 400, 422, 500
@@ -53,9 +57,17 @@ class Served:
         """Answer a batch; every request gets a reply."""
         batch = _Batch(self, ask.requests)
         batch.answer()
-        log = write_rows(batch.frames, self.version) if self.logs else b""
         replies = [reply or Reply(_FAILED, b"") for reply in batch.replies]
-        return Answered(ask.batch, replies, log, batch.compute_us, batch.rows)
+        rows = self._rows_of(batch.frames) if self.logs else b""
+        return Answered(ask.batch, replies, rows, batch.compute_us, batch.rows)
+
+    def _rows_of(self, frames: Sequence[AnsweredFrame]) -> bytes:
+        """The rows for the log; rows that cannot stand there are no reason to keep an answer back."""
+        try:
+            return write_rows(frames, self.version)
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+            _warn_once(f"{self.model} version {self.version}: answers cannot be logged: {error}")
+            return b""
 
     def predict(self, columns: dict[str, pa.Array], rows: int) -> dict[str, np.ndarray | list[Any]]:
         """Ask the model; `prediction`, and `score` where it has one, each a value a row.
@@ -71,6 +83,11 @@ class Served:
         if len(answered) != rows:
             raise ModelError(f"the model answered {len(answered)} rows for {rows}")
         return {name: answered[name].to_numpy() for name in _OUTPUTS if name in answered}
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    log.warning(text)
 
 
 @dataclass(slots=True)
@@ -96,7 +113,7 @@ class _Batch:
                 names = () if own.names else tuple(asked.columns)
                 columns = own if own.names else Columns.untyped(names)
                 alike[names, kind_of(asked, columns)].append((place, asked))
-            except RequestError as error:
+            except Exception as error:  # noqa: BLE001 - whatever a body makes us stumble over is its own affair
                 self._refuse(place, error)
         for members in alike.values():
             self._answer_alike(own if own.names else Columns.untyped(members[0][1].columns), members)

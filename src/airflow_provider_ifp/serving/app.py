@@ -6,6 +6,7 @@ import hmac
 import itertools
 import secrets
 import time
+from asyncio import get_running_loop, timeout
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 _INVOCATIONS = "/invocations"
 _OPEN_PATHS = {"/ping", "/health", "/v2/health/live", "/v2/health/ready"}
 _ID_LENGTH = 200
-_BAD_REQUEST = 400
+_TOO_SLOW = 408
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 _RETRY_AFTER = b"1"
 _CODES = {500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE", 504: "TEMPORARILY_UNAVAILABLE"}
 
@@ -111,17 +114,19 @@ class _Answers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived = time.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        identity = headers.get(b"x-request-id")
+        name = next(self._ids)
         try:
-            name = _checked_id(identity) if identity else next(self._ids)
+            name = _checked_id(headers.get(b"x-request-id")) or name
             self._require_here(scope)
-            body = await _read_body(receive, headers, self._state.options.max_bytes)
+            async with timeout(self._state.options.timeout_seconds):
+                body = await _read_body(receive, headers, self._state.options.max_bytes)
             request = self._request(headers, body, name)
             reply, version = await self._ask(request, arrived)
         except RefusedError as error:
-            # Not an id that was refused: it may be anything.
-            name = "" if identity and error.status == _BAD_REQUEST else (identity or b"").decode("latin-1")
             reply, version = self._refuse(error.status, str(error)), ""
+        except TimeoutError:
+            within = f"{self._state.options.timeout_seconds:g} s (--timeout)"
+            reply, version = self._refuse(_TOO_SLOW, f"the body did not come within {within}"), ""
         await send(
             {"type": "http.response.start", "status": reply.status, "headers": _headers(reply, name, version)}
         )
@@ -153,11 +158,15 @@ class _Answers:
             if b"json" not in kind:
                 raise RefusedError(415, f"Content-Type {kind.decode('latin-1')!r}: expected application/json")
         elif given := headers.get(b"inference-header-content-length"):
-            if not given.isdigit():
-                raise RefusedError(400, "Inference-Header-Content-Length is no number")
+            if not given.isdigit() or int(given) > len(body):
+                raise RefusedError(
+                    400,
+                    f"Inference-Header-Content-Length is {given.decode('latin-1')!r}: expected at most "
+                    f"{len(body)}, the bytes of the body",
+                )
             header_length = int(given)
         ts = time.time_ns() // 1000
-        if self._state.options.trust_request_time and (said := headers.get(b"x-request-time")):
+        if self._state.options.trust_request_time and (said := headers.get(b"x-request-time")) is not None:
             ts = _microseconds(said)
         return Request(self._protocol, body, header_length, name, ts)
 
@@ -178,6 +187,8 @@ async def _read_body(receive: Receive, headers: Mapping[bytes, bytes], limit: in
     size = len(parts[0])
     while message.get("more_body"):
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RefusedError(400, "the caller went away before the body was whole")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > limit:
@@ -190,38 +201,44 @@ def _headers(reply: Reply, name: str, version: str) -> list[tuple[bytes, bytes]]
     headers = [
         (b"content-type", b"application/octet-stream" if binary else b"application/json"),
         (b"content-length", b"%d" % len(reply.body)),
+        (b"x-request-id", name.encode("ascii")),
     ]
-    if name:
-        headers.append((b"x-request-id", name.encode("latin-1")))
     if version:
         headers.append((b"x-model-version", version.encode()))
     if binary:
         headers.append((b"inference-header-content-length", b"%d" % reply.header_length))
     if reply.status == UNAVAILABLE:
         headers.append((b"retry-after", _RETRY_AFTER))
+    elif reply.status == _TOO_SLOW:
+        headers.append((b"connection", b"close"))
     return headers
 
 
-def _checked_id(identity: bytes) -> str:
+def _checked_id(identity: bytes | None) -> str:
+    if not identity:
+        return ""
     if len(identity) > _ID_LENGTH or not identity.isascii() or not identity.decode("ascii").isprintable():
         raise RefusedError(400, f"x-request-id: expected at most {_ID_LENGTH} printable characters of ASCII")
     return identity.decode("ascii")
 
 
 def _microseconds(said: bytes) -> int:
+    """Microseconds since 1970 of a time that the log has a folder for."""
     try:
         time_said = datetime.fromisoformat(said.decode("ascii"))
     except ValueError:
-        raise RefusedError(
-            400, f"x-request-time: {said.decode('latin-1')!r} is no time such as 2026-11-25T05:00:00Z"
-        ) from None
+        time_said = _NEVER
     if time_said.tzinfo is None:
         time_said = time_said.replace(tzinfo=UTC)
-    since = time_said - datetime(1970, 1, 1, tzinfo=UTC)
+    if not _EPOCH <= time_said <= _LAST:
+        raise RefusedError(
+            400,
+            f"x-request-time: {said.decode('latin-1')!r} is no time such as 2026-11-25T05:00:00Z, from 1970 "
+            "to 9999",
+        )
+    since = time_said - _EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _future() -> asyncio.Future[tuple[Reply, str]]:
-    from asyncio import get_running_loop
-
     return get_running_loop().create_future()

@@ -18,6 +18,8 @@ def decode_json(body: bytes) -> Any:
     """
     try:
         return msgspec.json.decode(body)
+    except RecursionError:
+        raise RequestError("the body is nested too deep to be read") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         try:
             return json.loads(body)

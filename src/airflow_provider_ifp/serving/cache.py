@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from airflow_provider_ifp.serving.wire import Found
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_ABANDONED_SECONDS = 86_400.0
 _KEPT = 3
 """Versions that stay; a replica that is a step behind may still need the one before."""
 
@@ -39,12 +41,17 @@ class VersionCache:
         model: The registered model.
 
     Raises:
-        ModelError: somebody else owns the folder, or may write to it.
+        ModelError: the folder cannot be made, or somebody else owns it, or may write to it.
     """
 
     def __init__(self, folder: Path, registry: str, model: str) -> None:
         self._root = folder / hashlib.sha256(registry.encode()).hexdigest()[:12] / model
-        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ModelError(
+                f"{self._root} cannot be made: {error.strerror}; choose another --cache"
+            ) from None
         for path in (folder, self._root):
             found = path.stat()
             if found.st_uid != os.getuid() or found.st_mode & _OTHERS_MAY_WRITE:
@@ -82,17 +89,22 @@ class VersionCache:
             (scratch / "version.json").write_text(
                 json.dumps({"files_digest": files_digest}), encoding="utf-8"
             )
-            target = self._root / version
-            if target.exists():  # damaged, or fetched by a server beside us
-                target.rename(scratch / "replaced")
-            scratch.rename(target)
-            shutil.rmtree(target / "replaced", ignore_errors=True)
+            self._show(scratch, self._root / version)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         self._prune()
 
+    def _show(self, scratch: Path, target: Path) -> None:
+        try:
+            scratch.rename(target)
+        except OSError:
+            if _read(target / "version.json"):
+                return  # a server beside us fetched it meanwhile, and may be opening it
+            shutil.rmtree(target)  # what a kill left of a folder that was being deleted
+            scratch.rename(target)
+
     def discard(self, version: str) -> None:
-        """Forget a version whose files are not what they must be."""
+        """Forget a version whose files are not what they must be; the follower fetches it again."""
         shutil.rmtree(self._root / version, ignore_errors=True)
 
     def mark_good(self, stage: str, version: str) -> None:
@@ -108,6 +120,11 @@ class VersionCache:
         return None if version is None else self.find(stage, version)
 
     def _prune(self) -> None:
+        latest = time.time() - _ABANDONED_SECONDS
+        for left in self._root.glob(".fetching-*"):
+            with suppress(FileNotFoundError):
+                if left.stat().st_mtime < latest:  # whoever fetched it was killed
+                    shutil.rmtree(left, ignore_errors=True)
         good = set(_read(self._root / "good.json").values())
         folders = [path for path in self._root.iterdir() if path.is_dir() and not path.name.startswith(".")]
         folders.sort(key=lambda path: path.stat().st_mtime)

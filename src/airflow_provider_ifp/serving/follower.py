@@ -108,8 +108,7 @@ class Follower:
         return self._held
 
     def _follow(self, stage: str, number: str | None) -> None:
-        due = time.monotonic() > self._retries.get(stage, float("inf"))
-        if stage in self._told and self._told[stage] == number and not due:
+        if stage in self._told and self._told[stage] == number and not self._is_due(stage, number):
             return
         self._retries.pop(stage, None)
         if number is None:
@@ -121,6 +120,12 @@ class Follower:
                 self._retries[stage] = time.monotonic() + _RETRY_SECONDS
                 self.tell(NotFetched(stage, number, str(error)))
         self._told[stage] = number
+
+    def _is_due(self, stage: str, number: str | None) -> bool:
+        """Whether to fetch again what could not be fetched, or what was found damaged, and discarded."""
+        if stage in self._retries:
+            return time.monotonic() > self._retries[stage]
+        return number is not None and self.cache.find(stage, number) is None
 
     def _fetch(self, stage: str, number: str) -> Found:
         from airflow_provider_ifp.training.loading import fetch

@@ -24,7 +24,7 @@ from airflow_provider_ifp.adapters.prediction_rows import conform_rows
 from airflow_provider_ifp.core.errors import IfpError
 from airflow_provider_ifp.serving.log_rows import read_rows
 from airflow_provider_ifp.serving.log_writer import LogWriter
-from airflow_provider_ifp.serving.wire import LogCounters, LogRows, Unpacker, pack
+from airflow_provider_ifp.serving.wire import LogCounters, LogRows, Refused, Unpacker, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def main(fd: int, settings: dict[str, Any]) -> int:
                 for stage in settings["stages"]
             }
         except (IfpError, OSError) as error:
-            log.error("%s", error)  # noqa: TRY400 - one line is the message
+            front.sendall(pack(Refused(str(error))))
             return 1
         gatherer = Gatherer(writers)
         counted = 0.0

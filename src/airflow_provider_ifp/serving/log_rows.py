@@ -102,7 +102,10 @@ def _answers(values: Any, count: int) -> pa.Array:
     """Numbers as float64, or as lists of them; anything else as text."""
     if values is None or not count:
         return pa.nulls(count, pa.float64())
-    array = pa.array(values, from_pandas=True)
+    try:
+        array = pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError):  # of several types
+        array = pa.array([None if value is None else str(value) for value in values], pa.string())
     if pa.types.is_boolean(array.type):
         return array.cast(pa.int8()).cast(pa.float64())
     if pa.types.is_list(array.type):

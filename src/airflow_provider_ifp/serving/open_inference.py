@@ -229,6 +229,8 @@ def _read_wanted(content: dict[str, Any]) -> Wanted:
     parameters = content.get("parameters") or {}
     binary = bool(parameters.get("binary_data_output")) if isinstance(parameters, dict) else False
     identity = content.get("id")
+    if not isinstance(identity, str | None):
+        raise RequestError(f"'id' is {identity!r}: expected text")
     outputs = content.get("outputs")
     if not outputs:
         return Wanted(identity, None, binary)

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.core.errors import ModelError
+from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError
 from airflow_provider_ifp.serving.workers import Worker
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Seat:
         yields: Whether its processes leave the CPU to others that want it.
         settled: Called when a version has taken the seat.
         last_good: Gives the version that answered here before this server started, if it is still at hand.
+        damaged: Called when a version's files were changed since they were fetched.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Seat:
         yields: bool,
         settled: Callable[[str, Found], None],
         last_good: Callable[[str], Found | None],
+        damaged: Callable[[Found], None],
     ) -> None:
         self.stage = stage
         self.lane = lane
@@ -74,6 +76,7 @@ class Seat:
         self._yields = yields
         self._settled = settled
         self._last_good = last_good
+        self._damaged = damaged
         self._wanted: Found | None = None
         self._changed = asyncio.Event()
 
@@ -145,7 +148,9 @@ class Seat:
         worker = Worker(target, self.lane.on_answered, self._on_lost)
         try:
             await worker.open(self._spare, self._model, logs=self._logs, yields=self._yields)
-        except (ModelError, OSError) as error:
+        except (DigestMismatchError, ModelError, OSError) as error:
+            if isinstance(error, DigestMismatchError):
+                self._damaged(target)
             self.refuse(target.version, str(error))
             return
         if self._wanted is None or worker.opened is None:  # it was taken away meanwhile

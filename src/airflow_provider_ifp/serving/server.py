@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from airflow_provider_ifp.core.errors import ServiceError, VersionNotFoundError
+from airflow_provider_ifp.core.errors import PredictionLogError, ServiceError, VersionNotFoundError
 from airflow_provider_ifp.serving.app import build_app
 from airflow_provider_ifp.serving.cache import VersionCache
 from airflow_provider_ifp.serving.channel import Channel, start_process
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
+    from airflow_provider_ifp.core.errors import IfpError
     from airflow_provider_ifp.serving.options import ServeOptions
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def serve(options: ServeOptions) -> None:
     """Serve until SIGTERM or Ctrl-C; what is under way then is answered, and the log is flushed.
 
     Raises:
+        PredictionLogError: the log's root is none, or its spool cannot be written.
         ServiceError: the port is taken.
         VersionNotFoundError: the registry has no such model.
         ModelError: the cache's folder is open to others.
@@ -72,9 +74,17 @@ class _Server:
         self._stages = stages
         spool = options.cache / "spool"
         self._log = (
-            LogLink(options.log, options.model, spool, stages, options.roll_seconds) if options.log else None
+            LogLink(
+                *(options.log, options.model, spool, stages),
+                roll_seconds=options.roll_seconds,
+                fail=lambda reason: self._fail(PredictionLogError(reason)),
+            )
+            if options.log
+            else None
         )
-        self._state = State(options, self._spare, cache, self._log, self._fail)
+        self._state = State(
+            options, self._spare, cache, self._log, lambda reason: self._fail(VersionNotFoundError(reason))
+        )
         config = uvicorn.Config(
             build_app(self._state),
             http="httptools",
@@ -86,7 +96,7 @@ class _Server:
             server_header=False,
         )
         self._uvicorn = _Uvicorn(config)
-        self._failure: str | None = None
+        self._failure: IfpError | None = None
         self._follower: subprocess.Popen[bytes] | None = None
         self._follower_channel: Channel | None = None
         self._stopping = False
@@ -112,7 +122,7 @@ class _Server:
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._close()
         if self._failure is not None:
-            raise VersionNotFoundError(self._failure)
+            raise self._failure
 
     async def _close(self) -> None:
         if self._follower_channel is not None:
@@ -160,8 +170,8 @@ class _Server:
             await asyncio.sleep(_SWEEP_SECONDS)
             self._state.sweep()
 
-    def _fail(self, reason: str) -> None:
-        self._failure = reason
+    def _fail(self, failure: IfpError) -> None:
+        self._failure = failure
         self._uvicorn.should_exit = True
 
     def _stop(self) -> None:

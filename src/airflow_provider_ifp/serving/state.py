@@ -64,6 +64,7 @@ class State:
                 yields=shadows,
                 settled=lambda stage, found: cache.mark_good(stage, found.version),
                 last_good=cache.last_good,
+                damaged=lambda found: cache.discard(found.version),
             )
 
         self.production = seat(PRODUCTION, self._on_answered)
@@ -145,5 +146,9 @@ class State:
         self._log(SHADOW, answered, took)
 
     def _log(self, stage: str, answered: Answered, took: list[int]) -> None:
-        if self.log is not None and answered.log:
+        if self.log is None or not answered.rows:
+            return
+        if answered.log:
             self.log.offer(stage, answered.log, answered.rows, took)
+        else:
+            self.log.drop(stage, answered.rows)

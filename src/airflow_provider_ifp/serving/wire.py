@@ -96,9 +96,15 @@ class Opened(msgspec.Struct, array_like=True, tag=True):
 
 
 class Refused(msgspec.Struct, array_like=True, tag=True):
-    """From a worker: this version cannot be opened, or does not answer."""
+    """From a worker: this version cannot be opened. From the log's process: this log cannot be written.
+
+    Attributes:
+        reason: Why.
+        damaged: Its files are not those that were registered.
+    """
 
     reason: str
+    damaged: bool = False
 
 
 class Reply(msgspec.Struct, array_like=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.registry import ModelVersion, StoredModel
-from airflow_provider_ifp.core.errors import IfpError, ModelError
+from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, ModelError
 from airflow_provider_ifp.serving.answering import Served
 from airflow_provider_ifp.serving.columns import read_columns, read_profile
 from airflow_provider_ifp.serving.warm_up import warm_up
@@ -51,7 +51,7 @@ def open_version(opening: Open) -> tuple[Served | None, Opened | Refused]:
         served = Served(opening.model, opening.version, _unwrapped(model), columns, logs=opening.log)
         warmth = warm_up(served, features)
     except IfpError as error:
-        return None, Refused(str(error))
+        return None, Refused(str(error), damaged=isinstance(error, DigestMismatchError))
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything while it is opened
         return None, Refused(f"{type(error).__name__}: {error}")
     inputs = [Tensor(column.name, column.datatype, [-1]) for column in columns.all]

@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.launchers import user_environment
-from airflow_provider_ifp.core.errors import ModelError
+from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError
 from airflow_provider_ifp.serving.channel import Channel, start_process
 from airflow_provider_ifp.serving.wire import Answered, Ask, Hello, Open, Opened, Refused
 
@@ -124,6 +124,7 @@ class Worker:
         """Fork a process, and have it open the version and warm it up.
 
         Raises:
+            DigestMismatchError: its files are not those that were registered.
             ModelError: it cannot; the message says why.
         """
         self._channel = await Channel.open(await spare.fork(), self._receive, self._on_lost)
@@ -137,7 +138,7 @@ class Worker:
             raise ModelError(f"it was not open after {_OPEN_SECONDS:.0f} s") from None
         if isinstance(answer, Refused):
             self.close()
-            raise ModelError(answer.reason)
+            raise (DigestMismatchError if answer.damaged else ModelError)(answer.reason)
         self.opened = answer
 
     def ask(self, requests: list[Request], calls: list[Any]) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_ifp.core.errors import IfpError, RegistryError
+from airflow_provider_ifp.core.errors import (
+    DatasetUnreachableError,
+    IfpError,
+    RegistryError,
+    RegistryUnreachableError,
+)
 from airflow_provider_ifp.core.policy import Policy
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook, RegistryAddress
 
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
 class ShadowTrigger(BaseTrigger):
     """Wait until enough requests were mirrored to a candidate, or until patience ends.
 
+    A registry that does not answer for a while is no reason to give up a wait of days.
+
     Args:
         policy: The policy's canonical form (`Policy.to_json()`).
         folder: The folder of its file, for relative paths; None: it came from no file.
@@ -30,7 +37,7 @@ class ShadowTrigger(BaseTrigger):
         predictions: Root of the prediction log where the policy names none.
         registry_conn_id: Airflow connection of the registry.
         poke_interval: Seconds between looks at the log.
-        patience: Seconds after which the gate decides by what there is.
+        until: When the gate decides by what there is, ISO 8601.
     """
 
     def __init__(
@@ -43,7 +50,7 @@ class ShadowTrigger(BaseTrigger):
         predictions: str | None,
         registry_conn_id: str,
         poke_interval: float,
-        patience: float,
+        until: str,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # Airflow's, without annotations
         self.policy = policy
@@ -53,13 +60,13 @@ class ShadowTrigger(BaseTrigger):
         self.predictions = predictions
         self.registry_conn_id = registry_conn_id
         self.poke_interval = poke_interval
-        self.patience = patience
+        self.until = until
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Give the class path and the arguments that make this trigger again."""
         names = (
             "policy", "folder", "version", "now", "predictions", "registry_conn_id", "poke_interval",
-            "patience",
+            "until",
         )  # fmt: skip
         return f"{type(self).__module__}.{type(self).__qualname__}", {
             name: getattr(self, name) for name in names
@@ -67,13 +74,18 @@ class ShadowTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Yield one event: how much was mirrored, or the error that kept it from being counted."""
-        until = datetime.now(UTC) + timedelta(seconds=self.patience)
+        until = datetime.fromisoformat(self.until)
         while True:
             try:
                 address = await ModelRegistryHook(self.registry_conn_id).aget_address()
                 # Reading Parquet and asking MLflow block; the triggerer's loop must go on meanwhile.
                 traffic, enough = await anyio.to_thread.run_sync(self._look, address)
             except IfpError as error:
+                is_away = isinstance(error, RegistryUnreachableError | DatasetUnreachableError)
+                if is_away and datetime.now(UTC) < until:
+                    self.log.warning("looking again in %s s: %s", self.poke_interval, error)
+                    await asyncio.sleep(self.poke_interval)
+                    continue
                 transient = isinstance(error, RegistryError)
                 yield TriggerEvent({"error": f"{type(error).__name__}: {error}", "transient": transient})  # type: ignore[no-untyped-call]  # Airflow's, without annotations
                 return

@@ -195,3 +195,35 @@ def test_a_model_that_raises_on_made_up_rows_is_not_blamed():
 
     warmth = warm_up(served(particular), {})
     assert "made-up rows could not be answered" in warmth.unsure
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"[" * 5_000, b'{"dataframe_records":' + b"[" * 100_000, b'{"inputs":[{"x":'],
+)
+@pytest.mark.parametrize("protocol", [SCORING, OPEN_INFERENCE])
+def test_a_body_of_garbage_is_refused_and_ends_no_process(protocol, body):
+    refused, answered = (
+        served(doubled).answer(Ask(1, [Request(protocol, body, -1, "a", 0), scoring(row(1.0))])).replies
+    )
+    assert (refused.status // 100, answered.status) == (4, 200)
+
+
+@pytest.mark.parametrize(
+    ("answers", "logged"),
+    [([1.0, "many"], ["1.0", "many"]), ([{"a": 1}, 2], ["{'a': 1}", "2"]), ([None, "b"], [None, "b"])],
+)
+def test_answers_of_several_types_are_logged_as_text(answers, logged):
+    def mixed(_):
+        return pd.DataFrame({"prediction": pd.Series(answers, dtype=object)})
+
+    (rows,) = read_rows(served(mixed).answer(Ask(1, [scoring(row(1.0), row(2.0))])).log)
+    assert rows["prediction"].to_pylist() == logged
+
+
+def test_answers_that_no_log_can_hold_are_given_all_the_same():
+    def when(frame):
+        return pd.DataFrame({"prediction": pd.to_datetime(["2026-11-26"] * len(frame))})
+
+    answered = served(when).answer(Ask(1, [scoring(row(1.0))]))
+    assert (answered.replies[0].status, answered.log, answered.rows) == (200, b"", 1)

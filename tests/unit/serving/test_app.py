@@ -1,15 +1,24 @@
 """What the front says by itself, before any version answers."""
 
 import asyncio
+import time
 
 import httpx
 import pytest
 
 from airflow_provider_ifp.serving.app import build_app
 from airflow_provider_ifp.serving.cache import VersionCache
+from airflow_provider_ifp.serving.lane import Call
 from airflow_provider_ifp.serving.options import ServeOptions
 from airflow_provider_ifp.serving.state import State
-from airflow_provider_ifp.serving.wire import Cleared, Found, NotFetched, RegistrySeen, UnknownModel
+from airflow_provider_ifp.serving.wire import (
+    Cleared,
+    Found,
+    NotFetched,
+    RegistrySeen,
+    Request,
+    UnknownModel,
+)
 from airflow_provider_ifp.serving.workers import Spare
 
 BODY = b'{"inputs": [[1]]}'
@@ -75,6 +84,9 @@ def test_while_no_version_answers_it_lives_and_is_not_ready(client):
         ({**JSON, "content-encoding": "gzip"}, 415, "compressed bodies are not read"),
         ({**JSON, "x-request-id": "x" * 201}, 400, "x-request-id: expected at most 200 printable"),
         ({**JSON, "x-request-time": "noon"}, 400, "x-request-time: 'noon' is no time such as"),
+        ({**JSON, "x-request-time": ""}, 400, "x-request-time: '' is no time such as"),
+        ({**JSON, "x-request-time": "1969-12-31T23:59:59Z"}, 400, "from 1970 to 9999"),
+        ({**JSON, "x-request-time": "9999-12-31T23:00:00-02:00"}, 400, "from 1970 to 9999"),
         ({**JSON, "x-request-time": "2026-11-25T05:00:00"}, 503, "no version answers yet"),
     ],
 )
@@ -104,10 +116,32 @@ def test_another_model_and_a_binary_header_that_is_none_are_told_in_the_protocol
         404,
         {"error": "there is no model 'fairs' here; this server has 'fares'"},
     )
-    reply = asks.post(
-        "/v2/models/fares/infer", content=BODY, headers={"inference-header-content-length": "x"}
-    )
-    assert (reply.status_code, list(reply.json())) == (400, ["error"])
+    for length in ("x", "-1", str(len(BODY) + 1), "9" * 30):
+        reply = asks.post(
+            "/v2/models/fares/infer", content=BODY, headers={"inference-header-content-length": length}
+        )
+        assert reply.status_code == 400
+        assert reply.json()["error"].endswith("expected at most 17, the bytes of the body")
+
+
+def test_a_refused_request_has_an_id_too(client):
+    asks = client()
+    for given, kept in (("order-66", True), ("x" * 201, False), ("", False)):
+        reply = asks.post("/invocations", content=BODY, headers={**JSON, "x-request-id": given})
+        assert (reply.headers["x-request-id"] == given) is kept
+        assert reply.headers["x-request-id"]
+
+
+def test_a_caller_who_stops_in_the_middle_of_a_body_is_not_waited_for(client):
+    async def half():
+        yield b'{"inputs"'
+        await asyncio.sleep(60)
+
+    started = time.monotonic()
+    reply = client(timeout_seconds=0.1).post("/invocations", content=half(), headers=JSON)
+    assert time.monotonic() - started < 10
+    assert (reply.status_code, reply.headers["connection"]) == (408, "close")
+    assert reply.json()["message"] == "the body did not come within 0.1 s (--timeout)"
 
 
 def test_a_token_is_asked_for_everywhere_but_where_a_cluster_looks(client):
@@ -120,6 +154,19 @@ def test_a_token_is_asked_for_everywhere_but_where_a_cluster_looks(client):
     assert asks.get("/metrics", headers=right).status_code == 200
     assert asks.post("/invocations", content=BODY, headers=JSON).status_code == 401
     assert asks.post("/invocations", content=BODY, headers={**JSON, **right}).status_code == 503
+
+
+def test_a_request_past_the_queue_is_told_to_come_again(state):
+    known = state(queue=1)
+    known.production.serving = Found("production", "3", "", "", "")
+
+    async def ask():
+        assert known.production.lane.submit(Call(Request(0, b"", -1, "", 0), 0.0, None))
+
+    asyncio.run(ask())
+    reply = Asks(known).post("/invocations", content=BODY, headers=JSON)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "1")
+    assert reply.json()["message"] == "1 requests wait already; try again"
 
 
 def test_what_the_follower_sees_is_shown(state):

@@ -1,5 +1,6 @@
 """The follower on a registry in memory: what it tells, and what it keeps."""
 
+import os
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,6 +105,16 @@ def test_files_that_were_changed_are_not_kept(follow, put, registry):
     assert looked(follower, told) == []
 
 
+def test_a_copy_that_was_found_damaged_is_fetched_again(follow, put):
+    put("one", "production")
+    follower, told, cache = follow()
+    found, _ = looked(follower, told)
+    cache.discard("1")
+    assert looked(follower, told) == [found]
+    assert Path(found.folder, "MLmodel").exists()
+    assert looked(follower, told) == []
+
+
 def test_a_model_that_is_not_there_is_told(follow):
     follower, told, _ = follow()
     assert UnknownModel("there is no model 'fares' in memory:") in looked(follower, told)
@@ -128,6 +139,28 @@ def test_the_cache_keeps_three_versions_and_those_that_answer(follow, put):
             cache.mark_good("production", "1")
     kept = [number for number in "123456" if cache.find("production", number)]
     assert kept == ["1", "4", "5", "6"]
+
+
+def test_of_two_servers_that_fetch_a_version_at_once_each_finds_it_whole(follow, tmp_path):
+    (_, _, one), (_, _, other) = follow(), follow()
+    with one.adding("1", "sha256:a") as mine, other.adding("1", "sha256:a") as theirs:
+        (mine / "model").mkdir()
+        (theirs / "model").mkdir()
+    assert one.find("production", "1") == other.find("production", "1") is not None
+    assert not list(tmp_path.rglob(".fetching-*"))
+
+
+def test_what_killed_servers_left_in_the_cache_makes_room_for_a_fetch(follow, put, tmp_path):
+    put("one", "production")
+    follower, told, cache = follow()
+    looked(follower, told)
+    (folder,) = (path.parent for path in tmp_path.rglob("version.json"))
+    (folder / "version.json").unlink()  # half deleted
+    (folder.parent / ".fetching-x").mkdir()
+    os.utime(folder.parent / ".fetching-x", (0, 0))
+    assert [type(message) for message in looked(follower, told)] == [Found]
+    assert cache.find("production", "1") is not None
+    assert not (folder.parent / ".fetching-x").exists()
 
 
 def test_a_cache_that_others_may_write_to_is_refused(tmp_path):
