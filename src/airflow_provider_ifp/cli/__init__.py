@@ -13,6 +13,7 @@ from airflow_provider_ifp.cli import (
     data,
     demo,
     drift,
+    gate,
     log,
     moves,
     policy,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
-_COMMANDS = (policy, drift, data, versions, audit, moves, replay, reproduce, serve, log, demo)
+_COMMANDS = (policy, drift, gate, data, versions, audit, moves, replay, reproduce, serve, log, demo)
 """Each module adds its commands, in the order in which `ifp --help` shows them."""
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from airflow_provider_ifp.core.verdict import Verdict
+
 DONE, NO, WRONG = 0, 1, 2
 """Exit codes: it was done; the answer is no; wrong use or input."""
 
@@ -28,6 +30,18 @@ def say_json(value: object) -> None:
 def tell(text: str) -> None:
     """Messages go to standard error, so that a result on standard output stays whole."""
     sys.stderr.write(f"{text}\n")
+
+
+def say_verdict(verdict: Verdict, who: str) -> None:
+    """Print a gate's answer: the sentence first, then the checks, then the warnings."""
+    waived = "" if verdict.verdict == "pass" or verdict.enforced else " (dry_run: stops nothing)"
+    say(f"{who}: {verdict.verdict}{waived}: {verdict.reason}")
+    if verdict.checks:
+        checks = [[check.name, check.verdict, check.reason] for check in verdict.checks]
+        say("")
+        say(table(["CHECK", "VERDICT", "REASON"], checks))
+    for warning in verdict.warnings:
+        say(f"warning: {warning}")
 
 
 @contextmanager

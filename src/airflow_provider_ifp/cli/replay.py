@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.cli.options import add_json, add_registry, open_registry
-from airflow_provider_ifp.cli.output import DONE, NO, say, say_json, table
+from airflow_provider_ifp.cli.output import DONE, NO, say_json, say_verdict
 from airflow_provider_ifp.core.errors import PolicyError
 
 if TYPE_CHECKING:
@@ -57,13 +57,7 @@ def _replay(options: argparse.Namespace) -> int:
     if options.json:
         say_json(verdict.to_json())
     else:
-        say(f"{verdict.model} version {verdict.version}: {verdict.verdict}: {verdict.reason}")
-        say(
-            table(
-                ["check", "verdict", "reason"],
-                [[one.name, one.verdict, one.reason] for one in verdict.checks],
-            )
-        )
+        say_verdict(verdict, f"{verdict.model} version {verdict.version}")
     return DONE if verdict.promotes else NO
 
 

@@ -28,6 +28,9 @@ METRIC_DIRECTIONS: dict[str, Direction] = {
 THRESHOLD_METRICS = frozenset({"accuracy", "precision", "recall", "f1"})
 """What may be taken at a threshold of the score other than the model's own."""
 
+SCORE_METRICS = frozenset({"auc", "average_precision", "log_loss", "brier"})
+"""What is of scores, not of predictions."""
+
 QUANTILE_METRIC = "pinball"
 """What is of a quantile: `pinball_0.9`, and without a number of the median."""
 
@@ -57,6 +60,16 @@ def split_parameter(name: str) -> tuple[str, float | None]:
         return name, None
     threshold = float(match["threshold"])
     return (match["metric"], threshold) if 0 < threshold < 1 else (name, None)
+
+
+def needs_score(name: str) -> bool:
+    """Say whether a metric of ours is of scores rather than of predictions.
+
+    >>> needs_score("auc"), needs_score("recall_at_threshold_0.3"), needs_score("recall")
+    (True, True, False)
+    """
+    plain, number = split_parameter(name)
+    return plain in SCORE_METRICS or (plain in THRESHOLD_METRICS and number is not None)
 
 
 def metric_direction(name: str) -> Direction | None:

@@ -4,33 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.prediction_log import iter_batches
 from airflow_provider_ifp.adapters.sources import open_source
-from airflow_provider_ifp.core.errors import PolicyError, PredictionLogError
-from airflow_provider_ifp.core.measures import Measures, own_metric
+from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.windows import current_window, training_windows
+from airflow_provider_ifp.loop.judging import as_text, to_slices
 from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.measures import OwnFunction
     from airflow_provider_ifp.core.policy import Policy
-    from airflow_provider_ifp.core.policy_validation import ValidationSection
     from airflow_provider_ifp.core.windows import Window
-
-MISSING: Final = "(missing)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +53,7 @@ def read_holdout(policy: Policy, now: datetime, connect: Connect | None = None) 
         connect: As for `open_source`.
 
     Raises:
-        DatasetError: No such data, a column is missing, or no row has a label.
+        DatasetError: No such data, a column is missing, or no row has a label; a slice's values have no text.
     """
     data = policy.data
     window = training_windows(now, data.train_window, data.holdout_window, data.label_delay).holdout
@@ -67,20 +61,7 @@ def read_holdout(policy: Policy, now: datetime, connect: Connect | None = None) 
     columns = labelled_columns(policy, dataset)
     names = list(dict.fromkeys([*columns.names, *policy.validation.slices]))
     table = read_labelled(policy, dataset, window, replace(columns, names=names))
-    slices = {name: _texts(table[name]) for name in policy.validation.slices}
-    return Holdout(table=table, window=window, features=columns.features, slices=slices)
-
-
-def measures_of(rules: ValidationSection, positive: object, seed: int) -> Measures:
-    """What the gates measure: the provider's metrics and the policy's own.
-
-    Raises:
-        PolicyError: An own metric does not import, is no function, or does not say which way is better.
-    """
-    own = {
-        name: own_metric(name, _imported(name, path), rules.bounds) for name, path in rules.metrics.items()
-    }
-    return Measures(own=own, positive=positive, rng=np.random.default_rng(seed))
+    return Holdout(table=table, window=window, features=columns.features, slices=to_slices(policy, table))
 
 
 def count_traffic(
@@ -106,31 +87,9 @@ def count_traffic(
         values: Counter[str] = Counter()
         try:
             for batch in iter_batches(root, policy.model, "production", window, [column]):
-                found = pc.value_counts(_as_text(batch.column(0)))
+                found = pc.value_counts(as_text(batch.column(0)))
                 values.update({one["values"]: one["counts"] for one in found.to_pylist()})
         except PredictionLogError:
             continue
         counted[column] = dict(values)
     return counted
-
-
-def _texts(column: pa.ChunkedArray) -> NDArray[Any]:
-    return np.asarray(_as_text(column).to_numpy(), dtype=np.str_)
-
-
-def _as_text(column: Any) -> Any:
-    return pc.fill_null(column.cast(pa.string()), MISSING)
-
-
-def _imported(name: str, path: str) -> OwnFunction:
-    module, _, attribute = path.partition(":")
-    try:
-        function: OwnFunction = getattr(import_module(module), attribute)
-    except Exception as error:  # the user's module may raise anything
-        raise PolicyError(
-            f"validation.metrics.{name}: {path} does not import: {type(error).__name__}: {error}; expected "
-            "module:function of a module that the gate's task can import"
-        ) from error
-    if not callable(function):
-        raise PolicyError(f"validation.metrics.{name}: {path} is a {type(function).__name__}, not a function")
-    return function

@@ -25,6 +25,7 @@ from airflow_provider_ifp.core.reproduction import (
     hardware_of,
     machine_warnings,
 )
+from airflow_provider_ifp.loop.judging import to_answers
 from airflow_provider_ifp.loop.launch import launch
 from airflow_provider_ifp.loop.prepare import write_rows
 from airflow_provider_ifp.loop.recorded import (
@@ -36,7 +37,6 @@ from airflow_provider_ifp.loop.recorded import (
     to_window,
 )
 from airflow_provider_ifp.loop.recorded_code import find_code
-from airflow_provider_ifp.loop.scoring import to_answers
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.registration import content_digest
 from airflow_provider_ifp.training.scorer import score

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from airflow_provider_ifp.core.metrics import Answers
+from airflow_provider_ifp.loop.judging import to_answers
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.scorer import score
 
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.core.metrics import Answers
     from airflow_provider_ifp.training.scorer import Scored
 
 
@@ -60,20 +59,3 @@ def score_versions(
     """
     scored = score_each(registry, versions, table, features)
     return {number: to_answers(one.require(f"version {number}")) for number, one in scored.items()}
-
-
-def to_answers(table: pa.Table) -> Answers:
-    """A scorer's table as the arrays that metrics take."""
-    return Answers(
-        prediction=_values(table["prediction"]),
-        score=_values(table["score"]) if "score" in table.column_names else None,
-    )
-
-
-def _values(column: pa.ChunkedArray) -> Any:
-    """One value a row, or one row of values a row (a probability for each class)."""
-    import pyarrow as pa
-
-    if pa.types.is_list(column.type):
-        return np.array(column.to_pylist())
-    return column.to_numpy()

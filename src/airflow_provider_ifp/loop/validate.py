@@ -11,14 +11,14 @@ from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.core.evidence import Evidence, drifted_features, plot_of
 from airflow_provider_ifp.core.gates import Subject, judge, refuse
-from airflow_provider_ifp.core.measures import Rows
 from airflow_provider_ifp.core.slices import unseen_slices
 from airflow_provider_ifp.core.verdict import Check
 from airflow_provider_ifp.loop.drift_report import RECORD as DRIFT_RECORD
-from airflow_provider_ifp.loop.holdout import count_traffic, measures_of, read_holdout
+from airflow_provider_ifp.loop.holdout import count_traffic, read_holdout
+from airflow_provider_ifp.loop.judging import measures_of, to_answers, to_rows
 from airflow_provider_ifp.loop.leakage import find_leakage
 from airflow_provider_ifp.loop.reference import ANSWERS, profile_answers, write_profile
-from airflow_provider_ifp.loop.scoring import score_each, to_answers
+from airflow_provider_ifp.loop.scoring import score_each
 from airflow_provider_ifp.loop.verdicts import record_verdict
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def validate(
     ledger = read_ledger(registry, policy.model)
     production = registry.version(policy.model, ledger.production) if ledger.production else None
     rules = policy.validation
-    measures = measures_of(rules, policy.data.positive, policy.train.seed if policy.train else 0)
+    measures = measures_of(policy)
     holdout = read_holdout(policy, now, connect)
     subject = Subject(
         model=policy.model,
@@ -108,12 +108,8 @@ def validate(
         verdict = refuse(broken, rules, subject, warnings)
     else:
         answers = to_answers(scored[version].require(version))
-        rows = Rows(
-            label=holdout.table[str(policy.data.label)].to_numpy(),
-            candidate=answers,
-            production=_answers_of(production, scored),
-            frame=holdout.table.to_pandas() if rules.metrics else None,
-        )
+        of_production = _answers_of(production, scored)
+        rows = to_rows(policy, holdout.table, str(policy.data.label), answers, of_production)
         verdict = judge(
             rows, rules, subject, measures, slices=holdout.slices, before=broken, warnings=warnings
         )

@@ -98,7 +98,7 @@ def list_identities(record: VerdictRecord) -> Markup:
             ("content digest", code(record.content_digest)),
             (
                 "compared to",
-                f"version {record.compared_to}" if record.compared_to else "no version in production",
+                _version(record.compared_to) if record.compared_to else "no version in production",
             ),
             ("holdout digest", code(record.holdout_digest)),
             ("policy digest", code(record.policy_digest)),
@@ -193,15 +193,21 @@ def _row(check: CheckRecord) -> list[Child]:
 def _candidate(record: VerdictRecord) -> str:
     if record.version is None:
         return f"The candidate for {record.model}" if record.model else "The candidate"
-    return f"Version {record.version} of {record.model}" if record.model else f"Version {record.version}"
+    named = _version(record.version)
+    named = named[0].upper() + named[1:]
+    return f"{named} of {record.model}" if record.model else named
 
 
 def _against(record: VerdictRecord) -> str:
-    return (
-        f"production was version {record.compared_to}"
-        if record.compared_to
-        else "no version was in production"
-    )
+    if not record.compared_to:
+        return "no version was in production"
+    known = record.compared_to.isdecimal()
+    return f"production was version {record.compared_to}" if known else "held against production's answers"
+
+
+def _version(name: str) -> str:
+    """A version by its number; by the column of its answers where no registry knows it."""
+    return f"version {name}" if name.isdecimal() else name
 
 
 def _waiver(record: VerdictRecord) -> Markup | None:
