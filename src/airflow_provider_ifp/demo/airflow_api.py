@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from airflow_provider_ifp.core.errors import ServiceError
 
@@ -14,6 +16,10 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.demo.stack import AirflowAddress
 
 _TIMEOUT = 30
+# What only reads is asked again: on a busy machine SQLite is locked for longer than Airflow waits.
+_AGAIN = Retry(
+    total=3, backoff_factor=1, allowed_methods=["GET"], status_forcelist=[500, 503], raise_on_status=False
+)
 
 
 class AirflowApi:
@@ -26,6 +32,7 @@ class AirflowApi:
     def __init__(self, address: AirflowAddress) -> None:
         self._root = f"{address.url}/api/v2"
         self._session = requests.Session()
+        self._session.mount("http://", HTTPAdapter(max_retries=_AGAIN))
         answer = self._session.post(
             f"{address.url}/auth/token",
             json={"username": address.user, "password": address.password},
