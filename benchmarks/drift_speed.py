@@ -24,6 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from environments import make_environment
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -307,18 +309,6 @@ def show_peers(folder: Path, peers: list[str], repeats: int) -> None:
             ratios = f"{took['calculate'] / base['calculate']:7.1f} {took['process'] / base['process']:7.1f}"
             figures = f"{took['fit']:7.2f} {took['calculate']:7.2f} {took['process']:7.2f}"
             print(f"  {peer:16} {figures}  {ratios} {opposite}")
-
-
-def make_environment(folder: Path, name: str, packages: list[str]) -> Path:
-    """Make an environment, once; return its Python."""
-    python = folder / "environments" / name / "bin" / "python"
-    whole = python.parents[1] / "whole"
-    if not whole.exists():
-        uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-        subprocess.run([uv, "venv", "-q", "--clear", "--python", "3.11", python.parents[1]], check=True)
-        subprocess.run([uv, "pip", "install", "-q", "--python", python, *packages], check=True)
-        whole.touch()
-    return python
 
 
 def measure_peer(folder: Path, peer: str) -> dict[str, float] | None:

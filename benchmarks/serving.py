@@ -1,4 +1,4 @@
-"""`ifp serve` beside `mlflow models serve`, on loopback: throughput, a swap, mirroring, memory.
+"""`ifp serve` beside other servers, on loopback: throughput, a swap, mirroring, memory.
 
     python benchmarks/serving.py [throughput] [swap] [mirror] [memory]
 
@@ -28,6 +28,7 @@ import psutil
 import pyarrow as pa
 import requests
 
+from airflow_provider_ifp.adapters.launchers import end_trees
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.core.moves import Attempt
 from airflow_provider_ifp.demo.services import free_port, own_environment, running_services
@@ -36,6 +37,8 @@ from airflow_provider_ifp.loop.move import promote
 from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.registration import Registration, register
 from airflow_provider_ifp.training.signature import feature_signature
+from environments import make_environment
+from small_mlp import small_mlp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,11 +58,16 @@ async def app(scope, receive, send):
 uvicorn.run(app, port=%d, http="httptools", loop="uvloop", lifespan="off", access_log=False)
 """
 MEGABYTE = 1 << 20
+PEERS = {
+    "LitServe": ["litserve==0.2.19", "torch==2.13.0", "numpy"],
+    "BentoML": ["bentoml==1.4.40", "torch==2.13.0", "numpy"],
+}
 # For peers: `mlflow models serve` starts the uvicorn that it finds on PATH, and torch's threads, which on one
 # row only wait for each other, would make it slower still.
 ENVIRONMENT = {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "OMP_NUM_THREADS": "1",
+    "BENTOML_DO_NOT_TRACK": "True",
 }
 
 
@@ -107,13 +115,16 @@ class Bench:
         url = f"http://127.0.0.1:{port}{path}"
         self.services.wait_until(lambda: requests.get(url, timeout=5).ok, what=url, seconds=300)
         yield service
-        service.process.terminate()
+        end_trees(service.process.pid)
         service.process.wait()
         self.services.started.remove(service)
 
-    def load(self, kind: str, url: str, first: float, second: float) -> dict[str, Any]:
+    def load(
+        self, kind: str, url: str, first: float, second: float, body: Path | None = None
+    ) -> dict[str, Any]:
         """What a client of its own process saw."""
-        command = [sys.executable, LOAD, kind, f"{url}/invocations", self.body, str(first), str(second)]
+        told = [f"{url}/invocations", body or self.body, str(first), str(second)]
+        command = [sys.executable, LOAD, kind, *told]
         done = subprocess.run(command, check=True, capture_output=True)
         found: dict[str, Any] = json.loads(done.stdout)
         return found
@@ -135,18 +146,9 @@ def memory(service: Service) -> float:
     return sum(process.memory_full_info().pss for process in processes(service)) / MEGABYTE
 
 
-def mlp(seed: int) -> Any:
-    """Ten inputs, two hidden layers of 64."""
-    import torch
-
-    torch.manual_seed(seed)
-    linear, relu = torch.nn.Linear, torch.nn.ReLU
-    return torch.nn.Sequential(linear(10, 64), relu(), linear(64, 64), relu(), linear(64, 1))
-
-
 def throughput(bench: Bench) -> None:
     """One-row requests a second and core."""
-    version, folder = bench.add("mlp", mlp(0))
+    version, folder = bench.add("mlp", small_mlp(0))
     bench.promote("mlp", version, "production")
     rates = {}
     port = free_port()
@@ -171,6 +173,7 @@ def throughput(bench: Bench) -> None:
     ]
     with bench.started(command, port) as service:
         rates["mlflow models serve"] = rate(bench, service, f"http://127.0.0.1:{port}")
+    rates |= {peer: rate_of_peer(bench, peer, packages) for peer, packages in PEERS.items()}
     for name, (a_second, a_core) in rates.items():
         times = a_core / rates["mlflow models serve"][1]
         print(
@@ -178,13 +181,33 @@ def throughput(bench: Bench) -> None:
         )
 
 
-def rate(bench: Bench, service: Service, url: str) -> tuple[float, float]:
+def rate_of_peer(bench: Bench, peer: str, packages: list[str]) -> tuple[float, float]:
+    """As `rate`, of a server in an environment of its own."""
+    python = make_environment(bench.folder, peer, packages)
+    port, here = free_port(), Path(__file__).parent
+    body = bench.folder / f"{peer}.json"
+    body.write_text(json.dumps({"rows": BODY["dataframe_split"]["data"]} if peer == "BentoML" else BODY))
+    command = {
+        "LitServe": [python, here / "peer_litserve.py", port],
+        "BentoML": [
+            *(python.with_name("bentoml"), "serve", "peer_bentoml:Mlp", "--working-dir", here, "--port", port)
+        ],
+    }[peer]
+    become = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
+    ready = {"LitServe": "/ping", "BentoML": "/livez"}[peer]
+    with bench.started(["-c", become, *map(str, command)], port, ready) as service:
+        return rate(bench, service, f"http://127.0.0.1:{port}", body)
+
+
+def rate(bench: Bench, service: Service, url: str, body: Path | None = None) -> tuple[float, float]:
     """Requests a second, and a second and core: the better of two runs, after one that is not counted."""
-    bench.load("closed", url, 2, 64)
+    bench.load("closed", url, 2, 64, body)
     best = 0.0, 0.0
     for _ in range(2):
         before = cpu_seconds(service)
-        found = bench.load("closed", url, 5, 64)
+        found = bench.load("closed", url, 5, 64, body)
+        if found["failed"]:
+            raise SystemExit(f"{url}: {found['failed']} of {found['requests']} requests failed")
         used = cpu_seconds(service) - before
         best = max(
             best, (found["requests"] / found["seconds"], found["requests"] / used), key=lambda one: one[1]
@@ -194,8 +217,8 @@ def rate(bench: Bench, service: Service, url: str) -> tuple[float, float]:
 
 def swap(bench: Bench) -> None:
     """10,000 requests, 500 a second, and the alias moves meanwhile."""
-    first, _ = bench.add("swapped", mlp(0))
-    second, _ = bench.add("swapped", mlp(1))
+    first, _ = bench.add("swapped", small_mlp(0))
+    second, _ = bench.add("swapped", small_mlp(1))
     bench.promote("swapped", first, "production")
     with bench.serving("swapped", "--log", str(bench.folder / "log")) as (url, _):
         bench.load("open", url, 1000, 500)
@@ -214,8 +237,8 @@ def swap(bench: Bench) -> None:
 
 def mirror(bench: Bench) -> None:
     """What mirroring adds to the median, in turns: three times without, three times with a shadow."""
-    first, _ = bench.add("mirrored", mlp(0))
-    second, _ = bench.add("mirrored", mlp(1))
+    first, _ = bench.add("mirrored", small_mlp(0))
+    second, _ = bench.add("mirrored", small_mlp(1))
     bench.promote("mirrored", first, "production")
     bench.promote("mirrored", second, "shadow")
     medians: dict[str, list[float]] = {"without": [], "with": []}
