@@ -83,6 +83,6 @@ def test_the_hook_of_the_connection_type_agrees_with_it():
 
 def test_the_config_section_has_the_options_of_the_contract(airflow):
     options = get_provider_info()["config"]["ifp"]["options"]
-    assert set(options) == {"policies_folder", "cache_folder", "predictions"}
+    assert set(options) == {"policies_folder", "cache_folder", "predictions"} | {"install_requirements"}
     listed = str(airflow("providers", "configs"))
     assert NAME in listed

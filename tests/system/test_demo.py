@@ -17,9 +17,9 @@ import psutil
 import pytest
 from tests.workflows import check_out, job, steps
 
-pytestmark = [pytest.mark.server, pytest.mark.airflow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.airflow, pytest.mark.timeout(1500)]
 
-SECONDS = 480
+SECONDS = 1200
 MODEL_CI = steps("model-ci")
 
 

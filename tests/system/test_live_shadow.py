@@ -138,7 +138,7 @@ def require_unseen(loop, seen):
         number: line_of([(x, answer) for _, version, x, answer in seen if version == number])
         for number in "12"
     }
-    assert lines["2"][0] - lines["1"][0] == pytest.approx(TILT)
+    assert lines["2"][0] - lines["1"][0] == pytest.approx(TILT, abs=1e-3)
     rows = read_log(
         str(loop.home / "predictions"), "live", "shadow", Window(None, NEVER), ["x"],
         log_columns=["model_version", "prediction"],

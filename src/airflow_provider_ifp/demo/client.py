@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import requests
+import uvloop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,7 +84,7 @@ class Client:
             rows: Flights with `request_id`, `ts` and the features.
         """
         asked = Asked()
-        asyncio.run(self._ask_all(self._requests(rows), asked))
+        uvloop.run(self._ask_all(self._requests(rows), asked))
         return asked
 
     def keep_asking(self, rows: pa.Table, at: datetime) -> Asking:
@@ -149,7 +150,7 @@ class Asking:
         self._client, self._requests = client, requests
         self._asked = Asked()
         self._enough = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._ask()), daemon=True)
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._ask()), daemon=True)
         self._thread.start()
 
     def until_answered_by(self, version: str) -> Asked:
