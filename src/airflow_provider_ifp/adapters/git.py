@@ -79,7 +79,8 @@ def dirty_patch(root: Path, files: Iterable[str] = ()) -> bytes | None:
         with tempfile.TemporaryDirectory(prefix="ifp-git-") as scratch:
             mine = Path(scratch, "index")
             if index.exists():
-                shutil.copyfile(index, mine)
+                # With its time: what was changed within a tick of it is looked into, not only at.
+                shutil.copy2(index, mine)
             Path(scratch, "objects").mkdir()
             apart = {
                 "GIT_INDEX_FILE": str(mine),

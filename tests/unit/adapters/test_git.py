@@ -127,6 +127,18 @@ def test_what_differs_from_the_commit_is_a_patch_that_applies(repository, tmp_pa
     assert (folder / "new.py").read_bytes() == after
 
 
+def test_a_change_of_the_same_length_within_a_tick_of_the_commit_is_in_the_patch(repository):
+    repository("config", "core.trustctime", "false")
+    file, moment = repository.folder / "train.py", 1_700_000_000
+    repository.write("train.py", "a = 1\n")
+    os.utime(file, (moment, moment))
+    repository.commit()
+    repository.write("train.py", "a = 2\n")
+    for path in (file, repository.folder / ".git" / "index"):
+        os.utime(path, (moment, moment))
+    assert b"+a = 2" in dirty_patch(repository.folder, ["train.py"])
+
+
 def test_the_patch_has_the_changes_of_the_whole_tree_staged_removed_and_renamed_ones_too(
     repository, tmp_path
 ):
