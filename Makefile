@@ -18,8 +18,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help venv demo test unit lint test-gpu fuzz bench-digest bench-registry bench-drift bench-honesty bench-gates bench-shadow bench-serving clean
 help:
-	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 5 minutes)"
-	@echo "make test      everything that Python packages alone can run (20 minutes on 2 cores)"
+	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 6 minutes)"
+	@echo "make test      everything that Python packages alone can run (23 minutes on 2 cores)"
 	@echo "make unit      pure tests and doctests, no server, no Airflow (seconds)"
 	@echo "make lint      ruff, mypy, and the schemas of workflows and docker-compose.yaml"
 	@echo "make test-gpu  what needs an NVIDIA GPU"
