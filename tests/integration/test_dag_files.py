@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from airflow.sdk import DAG
+from tests import seed
 
 from airflow_provider_ifp.dag_factory import build_dags
 from airflow_provider_ifp.demo.services import own_environment
@@ -17,29 +18,6 @@ pytestmark = pytest.mark.airflow
 
 DAGS = Path(__file__).parents[2] / "dags"
 HEAVY = {"mlflow", "torch", "pandas", "pyarrow", "scipy"}
-
-SEED_VALIDATION = """\
-# Validation gate in Inferpathio retraining policy
-validation:
-  min_f1: 0.88            # absolute threshold
-  compare_to: production  # must beat current production version
-  tolerance: -0.005       # allow up to 0.5% regression (rounding noise)
-  promote_on_pass: staging
-  notify_on_fail:
-    - slack: "#ml-ops-alerts"
-"""
-SEED_MONITOR = """\
-# The complete loop
-# Stage 6 monitoring → Stage 3 build → Stage 4 test → Stage 5 deploy
-monitor:
-  model: revenue-forecast
-  methods:
-    psi:
-      threshold: 0.10
-  on_trigger:
-    action: retrain
-    pipeline: revenue-forecast-training-dag
-"""
 
 
 def tasks_in_order(dag: DAG):
@@ -135,11 +113,11 @@ answer = {{"dags": sorted(bag.dags), "errors": errors}}
 
 
 def test_the_seeds_validation_policy_makes_no_dag(tmp_path):
-    assert dags_of(tmp_path / "policies", SEED_VALIDATION) == {}
+    assert dags_of(tmp_path / "policies", seed.VALIDATION) == {}
 
 
 def test_the_seeds_monitor_policy_makes_a_dag_that_watches_and_triggers(tmp_path):
-    dags = dags_of(tmp_path / "policies", SEED_MONITOR)
+    dags = dags_of(tmp_path / "policies", seed.MONITOR)
     assert {name: tasks_in_order(dag) for name, dag in dags.items()} == {
         "revenue-forecast-monitor": ["drift", "trigger"],
         "revenue-forecast-rollback": ["rollback"],

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import seed
 
 from airflow_provider_ifp.cli import main
 from airflow_provider_ifp.core.gates import Subject, judge
@@ -22,27 +23,6 @@ from airflow_provider_ifp.core.metrics import Answers
 from airflow_provider_ifp.core.policy import Policy
 from airflow_provider_ifp.loop.judged_file import judge_file
 
-SEED = """\
-    # Validation gate in Inferpathio retraining policy
-    validation:
-      min_f1: 0.88            # absolute threshold
-      compare_to: production  # must beat current production version
-      tolerance: -0.005       # allow up to 0.5% regression (rounding noise)
-      promote_on_pass: staging
-      notify_on_fail:
-        - slack: "#ml-ops-alerts"
-"""
-SEEDS_LOOP = """\
-    # The complete loop
-    monitor:
-      model: revenue-forecast
-      methods:
-        psi:
-          threshold: 0.10
-      on_trigger:
-        action: retrain
-        pipeline: revenue-forecast-training-dag
-"""
 RMSE = """\
     model: flight-time
     validation: {max_rmse: 14}
@@ -84,7 +64,7 @@ def ifp(capsys):
 def gate(ifp, tmp_path):
     """Runs `ifp gate` on a table, or on the bytes of a file, by a policy's text."""
 
-    def run(rows, policy=SEED, *words, name="answers.parquet"):
+    def run(rows, policy=seed.VALIDATION, *words, name="answers.parquet"):
         file, policy_file = tmp_path / name, tmp_path / "revenue-forecast.yaml"
         policy_file.write_text(dedent(policy))
         if isinstance(rows, bytes):
@@ -96,7 +76,7 @@ def gate(ifp, tmp_path):
     return run
 
 
-def judged(gate, rows, policy=SEED, **named):
+def judged(gate, rows, policy=seed.VALIDATION, **named):
     code, printed, _ = gate(rows, policy, "--json", **named)
     return code, json.loads(printed)
 
@@ -130,7 +110,7 @@ def test_a_candidate_under_its_bound_or_worse_than_production_is_refused(gate):
 
 def test_the_seeds_other_policy_judges_nothing_and_so_passes_nobody(gate):
     for rows in (labelled(), labelled().drop_columns("production")):
-        code, found = judged(gate, rows, SEEDS_LOOP)
+        code, found = judged(gate, rows, seed.MONITOR)
         assert (code, found["verdict"]) == (1, "inconclusive")
 
 
@@ -196,11 +176,11 @@ def test_an_own_metric_sees_every_column_and_what_it_prints_is_no_result(gate, t
 
 def test_the_page_is_written(gate, tmp_path):
     page = tmp_path / "verdict.html"
-    assert gate(labelled(), SEED, "--report", page)[0] == 0
+    assert gate(labelled(), seed.VALIDATION, "--report", page)[0] == 0
     text = unescape(re.sub(r"<[^>]+>", "", page.read_text()))
     assert "Candidate of revenue-forecast passes: f1 0.9" in text
     assert "held against production's answers" in text
-    code, _, messages = gate(labelled(), SEED, "--report", tmp_path)
+    code, _, messages = gate(labelled(), seed.VALIDATION, "--report", tmp_path)
     assert (code, messages) == (2, f"ifp: {tmp_path} cannot be written: Is a directory; name another file\n")
 
 

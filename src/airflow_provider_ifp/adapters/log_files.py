@@ -84,11 +84,7 @@ def has_labels(root: str, model: str) -> bool:
     Raises:
         PredictionLogError: No name of a model, or a store that does not answer.
     """
-    filesystem, folder = locate_labels(root, model)
-    try:
-        return bool(filesystem.get_file_info(folder).type == fs.FileType.Directory)
-    except OSError as error:
-        raise PredictionLogError(f"prediction log: {folder} cannot be listed: {first_line(error)}") from None
+    return _is_folder(*locate_labels(root, model))
 
 
 def has_log(root: str, model: str) -> bool:
@@ -97,7 +93,10 @@ def has_log(root: str, model: str) -> bool:
     Raises:
         PredictionLogError: No name of a model, or a store that does not answer.
     """
-    filesystem, folder = _locate_model(root, model)
+    return _is_folder(*_locate_model(root, model))
+
+
+def _is_folder(filesystem: fs.FileSystem, folder: str) -> bool:
     try:
         return bool(filesystem.get_file_info(folder).type == fs.FileType.Directory)
     except OSError as error:

@@ -29,6 +29,7 @@ from airflow_provider_ifp.loop.shadow_log import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -84,6 +85,7 @@ def compare_mirrored(
     now: datetime,
     columns: Columns,
     rules: ShadowSection,
+    layers: Path | None = None,
 ) -> Evidence:
     """Look at the pairs that a server logged; both versions answer the holdout now.
 
@@ -96,6 +98,7 @@ def compare_mirrored(
         now: The time of the run; pairs may be newer.
         columns: The features.
         rules: How many pairs are needed.
+        layers: As of `training.layers.version_environment`.
 
     Raises:
         PredictionLogError: no log of this model, or one that cannot be read.
@@ -104,7 +107,7 @@ def compare_mirrored(
     del now
     pairs = _pairs(log, (versions[0].version, versions[1].version), period, columns.features)
     logged = thin_out(pairs, max(MOST_PAIRS, rules.min_pairs))
-    answers = score_versions(registry, versions, holdout, columns.features)
+    answers = score_versions(registry, versions, holdout, columns.features, layers=layers)
     mirrored = Pairs(
         align(logged, holdout, columns.features).slice(holdout.num_rows),
         columns,

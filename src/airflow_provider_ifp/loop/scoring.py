@@ -50,12 +50,17 @@ def score_each(
 
 
 def score_versions(
-    registry: Registry, versions: Iterable[ModelVersion], table: pa.Table, features: list[str]
+    registry: Registry,
+    versions: Iterable[ModelVersion],
+    table: pa.Table,
+    features: list[str],
+    *,
+    layers: Path | None = None,
 ) -> dict[str, Answers]:
     """Answer the same rows with each version; as `score_each`, but all must answer.
 
     Raises:
         ModelError: a version does not load, or raises.
     """
-    scored = score_each(registry, versions, table, features)
+    scored = score_each(registry, versions, table, features, layers=layers)
     return {number: to_answers(one.require(f"version {number}")) for number, one in scored.items()}

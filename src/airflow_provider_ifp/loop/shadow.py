@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -61,7 +60,7 @@ def shadow(
         attempt: Who asks; its nonce makes a retry find the verdict's event again.
         predictions: Root of the prediction log, where the policy names none.
         connect: Gives the engine of a `data.source` by conn_id; None: by the environment.
-        layers: As of `training.layers.version_environment`, for versions that answer again.
+        layers: As of `training.layers.version_environment`.
 
     Returns:
         The verdict; `ifp/shadow.json` and `ifp/shadow.html` of the candidate's run hold it, and the ledger
@@ -145,8 +144,7 @@ def judge_against(
     """
     evidence: Evidence | None = None
     if production is not None and log is not None:
-        replays = partial(replay_requests, layers=terms.layers)
-        gather = compare_mirrored if terms.rules.mode == "live" else replays
+        gather = compare_mirrored if terms.rules.mode == "live" else replay_requests
         evidence = gather(
             registry,
             (candidate, production),
@@ -156,6 +154,7 @@ def judge_against(
             now=terms.now,
             columns=holdout.columns,
             rules=terms.rules,
+            layers=terms.layers,
         )
     return judge_shadow(
         evidence,

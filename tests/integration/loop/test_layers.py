@@ -5,14 +5,17 @@ import subprocess
 import sys
 import threading
 import zipfile
+from datetime import timedelta
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests.integration.loop.conftest import NOW
 
 from airflow_provider_ifp.adapters.datasets import read_window
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.core.windows import training_windows
+from airflow_provider_ifp.loop.shadow import shadow
 from airflow_provider_ifp.training import layers as made
 from airflow_provider_ifp.training.layers import version_environment
 from airflow_provider_ifp.training.model_files import save_model
@@ -99,6 +102,26 @@ def test_candidate_and_production_are_scored_each_with_its_own_packages(loop, in
     assert comparison.value == pytest.approx(rmse(loop, 3))
     assert comparison.against == pytest.approx(rmse(loop, 2))
     assert verdict.verdict == "pass"
+
+
+@pytest.mark.usefixtures("warm_python")
+@pytest.mark.parametrize("mode", ["live", "replay"])
+def test_the_shadow_gate_asks_both_versions_with_their_own_packages_too(loop, index, layers, mode):
+    for version, requirement in (("1", "shopmath==1.0"), ("2", "shopmath==2.0")):
+        assert loop.register(priced, requirements=[requirement]) == version
+    loop.put("1")
+    asked = loop.rows(NOW - timedelta(days=4), days=4, seed=1)
+    right = [2 * asked["x"].to_numpy(), 3 * asked["x"].to_numpy()]
+    rest = 1 - asked["z"].to_numpy() + 2 * (asked["region"].to_numpy() == "north")
+    place = asked.schema.get_field_index("y")
+    for version, stage, part in (("1", "production", right[0]), ("2", "shadow", right[1])):
+        loop.write_log(asked.set_column(place, "y", pa.array(part + rest)), stage, version=version)
+    policy = loop.policy(shadow={"mode": mode, "min_pairs": 100})
+    verdict = shadow(loop.registry, policy, "2", now=NOW, attempt=loop.attempt(), layers=layers)
+    checks = {check.name: check for check in verdict.checks}
+    assert checks["disagreement"].verdict == "pass"
+    if mode == "replay":
+        assert checks["fidelity"].value == 1
 
 
 @pytest.mark.usefixtures("warm_python")

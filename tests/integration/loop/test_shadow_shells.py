@@ -38,6 +38,18 @@ def write_policy(loop, model, **shadow):
     return path
 
 
+def context(task_id, pushed):
+    """What a task of Airflow is handed; what it pushes is in `pushed`."""
+    task = SimpleNamespace(
+        xcom_push=lambda key, value: pushed.update({key: value}),
+        dag_id="d",
+        run_id="r",
+        task_id=task_id,
+        map_index=-1,
+    )
+    return {"ti": task, "dag_run": SimpleNamespace(triggering_user_name=None)}
+
+
 @pytest.mark.airflow
 def test_the_command_prints_the_verdict_alone_and_the_operator_pushes_it_before_it_fails(
     served, mlflow_uri, capsys
@@ -60,22 +72,40 @@ def test_the_command_prints_the_verdict_alone_and_the_operator_pushes_it_before_
     assert served.ledger.events == events
 
     pushed = {}
-    task = SimpleNamespace(
-        xcom_push=lambda key, value: pushed.update({key: value}),
-        dag_id="d",
-        run_id="r",
-        task_id="shadow",
-        map_index=-1,
-    )
-    run = SimpleNamespace(triggering_user_name=None)
     operator = ShadowGateOperator(
         task_id="shadow", policy=served.policy(shadow={"mode": "replay"}), version="1", as_of=NOW.isoformat()
     )
     with pytest.raises(AirflowFailException, match="version 1: inconclusive: 600 pairs, 1,000 needed"):
-        operator.execute({"ti": task, "dag_run": run})
+        operator.execute(context("shadow", pushed))
     assert pushed["return_value"]["verdict"] == "inconclusive"
     assert operator.report.endswith("/artifacts/ifp/shadow.html")
     assert served.ledger.events[-1].verdict == "inconclusive"
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize("mode", ["dry_run", "enforce"])
+def test_word_is_sent_of_a_gate_that_says_no_whether_it_stops_anything_or_not(served, monkeypatch, mode):
+    from airflow.sdk.exceptions import AirflowFailException
+
+    from airflow_provider_ifp.notifications import slack
+    from airflow_provider_ifp.operators.validation import ValidationGateOperator
+
+    sent, pushed = [], {}
+    monkeypatch.setattr(slack, "post", lambda *message: sent.append(message))
+    rules = {"max_rmse": 0.001, "mode": mode, "notify_on_fail": [{"slack": "#ml-ops"}]}
+    operator = ValidationGateOperator(
+        task_id="validate", policy=served.policy(validation=rules), version="1", as_of=NOW.isoformat()
+    )
+    if mode == "dry_run":
+        assert operator.execute(context("validate", pushed))["verdict"] == "fail"
+    else:
+        with pytest.raises(AirflowFailException, match="version 1: fail: rmse"):
+            operator.execute(context("validate", pushed))
+        assert pushed["return_value"]["verdict"] == "fail"
+    ((channel, text),) = sent
+    assert channel == "#ml-ops"
+    stops = " (dry_run: nothing is stopped)" if mode == "dry_run" else ""
+    assert text.startswith(f"validation gate{stops}: {served.model} version 1: fail: rmse")
 
 
 def test_wrong_use_is_told_in_a_line(loop, server_registry, add_version, model, capsys):

@@ -7,6 +7,7 @@ from textwrap import dedent
 import jsonschema
 import pytest
 import yaml
+from tests import seed
 
 from airflow_provider_ifp.adapters.policy_files import load_policies, load_policy
 from airflow_provider_ifp.core.bounds import Bound
@@ -15,29 +16,6 @@ from airflow_provider_ifp.core.policy import Policy
 from airflow_provider_ifp.core.support import unsupported
 
 CONTRACT = Path(__file__).parents[3] / "docs" / "policy.yaml"
-
-SEED_VALIDATION = """\
-# Validation gate in Inferpathio retraining policy
-validation:
-  min_f1: 0.88            # absolute threshold
-  compare_to: production  # must beat current production version
-  tolerance: -0.005       # allow up to 0.5% regression (rounding noise)
-  promote_on_pass: staging
-  notify_on_fail:
-    - slack: "#ml-ops-alerts"
-"""
-SEED_MONITOR = """\
-# The complete loop
-# Stage 6 monitoring → Stage 3 build → Stage 4 test → Stage 5 deploy
-monitor:
-  model: revenue-forecast
-  methods:
-    psi:
-      threshold: 0.10
-  on_trigger:
-    action: retrain
-    pipeline: revenue-forecast-training-dag
-"""
 
 
 @pytest.fixture
@@ -59,7 +37,7 @@ def problems_of(path):
 
 
 def test_the_seeds_validation_is_a_file_by_itself(write):
-    policy = load_policy(write(SEED_VALIDATION, "revenue-forecast.yaml"))
+    policy = load_policy(write(seed.VALIDATION, "revenue-forecast.yaml"))
     assert policy.model == "revenue-forecast"
     assert policy.validation.bounds == (Bound("f1", minimum=0.88),)
     assert (policy.validation.compare_to, policy.validation.tolerance) == ("production", -0.005)
@@ -70,7 +48,7 @@ def test_the_seeds_validation_is_a_file_by_itself(write):
 
 
 def test_the_seeds_monitor_is_a_file_by_itself_and_makes_a_dag_that_watches(write):
-    policy = load_policy(write(SEED_MONITOR, "anything.yml"))
+    policy = load_policy(write(seed.MONITOR, "anything.yml"))
     assert policy.model == "revenue-forecast"
     assert policy.psi_threshold == 0.10
     assert (policy.makes_monitor_dag, policy.makes_training_dag) == (True, False)
