@@ -13,7 +13,7 @@ interval is handed in.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from airflow_provider_ifp.core.errors import DatasetError, ModelError
 from airflow_provider_ifp.core.figures import figure
@@ -61,6 +61,32 @@ class Subject:
     compared_to: str | None
     holdout_digest: str
     policy_digest: str
+
+    def verdict(
+        self,
+        gate: Literal["validation", "shadow"],
+        outcome: Outcome,
+        reason: str,
+        checks: tuple[Check, ...],
+        *,
+        enforced: bool,
+        warnings: tuple[str, ...] = (),
+    ) -> Verdict:
+        """Say what a gate found of it."""
+        return Verdict(
+            verdict=outcome,
+            enforced=enforced,
+            reason=reason,
+            gate=gate,
+            model=self.model,
+            version=self.version,
+            content_digest=self.content_digest,
+            compared_to=self.compared_to,
+            holdout_digest=self.holdout_digest,
+            policy_digest=self.policy_digest,
+            checks=checks,
+            warnings=warnings,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,20 +158,8 @@ def refuse(
 def _verdict(found: _Found, rules: ValidationSection, subject: Subject) -> Verdict:
     checks = (*found.must_hold, *found.checks)
     outcome, reason = _sum_up(checks, found.notes)
-    return Verdict(
-        verdict=outcome,
-        enforced=rules.mode == "enforce" or bool(found.must_hold),
-        reason=reason,
-        gate="validation",
-        model=subject.model,
-        version=subject.version,
-        content_digest=subject.content_digest,
-        compared_to=subject.compared_to,
-        holdout_digest=subject.holdout_digest,
-        policy_digest=subject.policy_digest,
-        checks=checks,
-        warnings=found.warnings,
-    )
+    enforced = rules.mode == "enforce" or bool(found.must_hold)
+    return subject.verdict("validation", outcome, reason, checks, enforced=enforced, warnings=found.warnings)
 
 
 def _fit_to_judge(rows: Rows) -> tuple[Check, ...]:

@@ -20,7 +20,7 @@ from airflow_provider_ifp.core.shadow_differences import kinds_problem
 from airflow_provider_ifp.core.shadow_disagreement import disagreement_checks, newer_check
 from airflow_provider_ifp.core.shadow_statistic import Disagreement, measure_disagreement
 from airflow_provider_ifp.core.shadow_windows import window_size
-from airflow_provider_ifp.core.verdict import Check, Verdict, sum_up
+from airflow_provider_ifp.core.verdict import Check, sum_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.core.gates import Subject
     from airflow_provider_ifp.core.policy_sections import ShadowSection
+    from airflow_provider_ifp.core.verdict import Verdict
 
     Columns = Mapping[str, NDArray[Any]]
 
@@ -63,7 +64,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class Shadowed:
     """What a candidate's shadow was seen to do.
 
     Attributes:
@@ -91,7 +92,7 @@ class Evidence:
 
 
 def judge_shadow(
-    evidence: Evidence | None,
+    evidence: Shadowed | None,
     rules: ShadowSection,
     *,
     mode: Literal["enforce", "dry_run"],
@@ -120,19 +121,8 @@ def judge_shadow(
         deciding = _deciding(checks)
     notes = (evidence.note,) if evidence is not None and evidence.note else ()
     outcome, reason = sum_up((*must_hold, *deciding), notes)
-    return Verdict(
-        verdict=outcome,
-        enforced=mode == "enforce" or bool(must_hold),
-        reason=reason,
-        gate="shadow",
-        model=subject.model,
-        version=subject.version,
-        content_digest=subject.content_digest,
-        compared_to=subject.compared_to,
-        holdout_digest=subject.holdout_digest,
-        policy_digest=subject.policy_digest,
-        checks=(*must_hold, *checks),
-    )
+    enforced = mode == "enforce" or bool(must_hold)
+    return subject.verdict("shadow", outcome, reason, (*must_hold, *checks), enforced=enforced)
 
 
 def _deciding(checks: tuple[Check, ...]) -> tuple[Check, ...]:
@@ -147,7 +137,7 @@ def _deciding(checks: tuple[Check, ...]) -> tuple[Check, ...]:
     return tuple(chosen)
 
 
-def _broken(evidence: Evidence) -> tuple[Check, ...]:
+def _broken(evidence: Shadowed) -> tuple[Check, ...]:
     """What no mode lets pass: the candidate answers nothing, or something of another kind."""
     if evidence.asked and evidence.errors == evidence.asked:
         return (_broken_check(f"none of {evidence.asked:,} requests got an answer", evidence.asked),)
@@ -162,7 +152,7 @@ def _broken_check(reason: str, rows: int) -> Check:
     return Check(name="answers", rows=rows, verdict="fail", reason=reason)
 
 
-def _undecidable(evidence: Evidence, rules: ShadowSection) -> tuple[Check, ...]:
+def _undecidable(evidence: Shadowed, rules: ShadowSection) -> tuple[Check, ...]:
     """What is missing for a decision; all that is missing is told at once."""
     checks = []
     short = []
@@ -210,7 +200,7 @@ def _fidelity_check(matched: int, compared: int) -> Check:
     )
 
 
-def _judged(evidence: Evidence, rules: ShadowSection, rng: np.random.Generator) -> tuple[Check, ...]:
+def _judged(evidence: Shadowed, rules: ShadowSection, rng: np.random.Generator) -> tuple[Check, ...]:
     log, holdout = evidence.log, evidence.holdout
     found = _measure(log, holdout, rules)
     checks = [

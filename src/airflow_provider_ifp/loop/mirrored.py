@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.columns import numbers
-from airflow_provider_ifp.core.shadow import Evidence, Side
+from airflow_provider_ifp.core.shadow import Shadowed, Side
 from airflow_provider_ifp.core.shadow_checks import Latency
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.replay import MOST_PAIRS
@@ -86,7 +86,7 @@ def compare_mirrored(
     columns: Columns,
     rules: ShadowSection,
     layers: Path | None = None,
-) -> Evidence:
+) -> Shadowed:
     """Look at the pairs that a server logged; both versions answer the holdout now.
 
     Args:
@@ -116,7 +116,7 @@ def compare_mirrored(
         is_answered(logged, "shadow_"),
         is_answered(logged),
     )
-    return Evidence(
+    return Shadowed(
         log=mirrored.side(),
         holdout=_side(holdout, columns, *(answers[one.version].prediction for one in versions)),
         asked=mirrored.asked,

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from airflow_provider_ifp.adapters.prediction_log import write_predictions
-from airflow_provider_ifp.core.shadow import Evidence, Side
+from airflow_provider_ifp.core.shadow import Shadowed, Side
 from airflow_provider_ifp.core.shadow_checks import Latency
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.shadow_log import (
@@ -71,7 +71,7 @@ def replay_requests(
     columns: Columns,
     rules: ShadowSection,
     layers: Path | None = None,
-) -> Evidence:
+) -> Shadowed:
     """Ask both versions again what users asked, and write what the candidate answers to the log.
 
     Args:
@@ -103,7 +103,7 @@ def replay_requests(
     pairs = Pairs(table, columns, *(one.answers["prediction"] for one in scored), *map(_there, scored))
     of_log, of_newer = pairs.part(rows, count), pairs.part(rows + count, requests.newer.num_rows)
     _write(log, logged, candidate.version, scored[0].answers.slice(rows))
-    return Evidence(
+    return Shadowed(
         log=of_log.side(),
         holdout=pairs.part(0, rows).side(),
         asked=of_log.asked,
@@ -139,11 +139,11 @@ def _choose(log: Log, period: Window, now: datetime, columns: Columns, rules: Sh
     return _Requests(thin_out(of_period, most), thin_out(after, most), "")
 
 
-def _too_few(requests: _Requests) -> Evidence:
+def _too_few(requests: _Requests) -> Shadowed:
     """Nothing is scored where nothing can be decided."""
     none = Side({}, np.empty(0), np.empty(0))
     count = requests.judged.num_rows
-    return Evidence(none, none, count, 0, duration_of(requests.judged), note=requests.note)
+    return Shadowed(none, none, count, 0, duration_of(requests.judged), note=requests.note)
 
 
 def _score(

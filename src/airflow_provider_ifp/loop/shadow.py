@@ -14,7 +14,7 @@ from airflow_provider_ifp.adapters.log_files import has_log
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.gates import Subject
-from airflow_provider_ifp.core.shadow import Evidence, judge_shadow
+from airflow_provider_ifp.core.shadow import Shadowed, judge_shadow
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.check import log_root
 from airflow_provider_ifp.loop.labelled import Columns, labelled_columns, read_labelled
@@ -142,7 +142,7 @@ def judge_against(
     Raises:
         IfpError: as `shadow`.
     """
-    evidence: Evidence | None = None
+    evidence: Shadowed | None = None
     if production is not None and log is not None:
         gather = compare_mirrored if terms.rules.mode == "live" else replay_requests
         evidence = gather(

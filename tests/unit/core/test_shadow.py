@@ -10,7 +10,7 @@ from tests.unit.core.shadow_worlds import make_world
 
 from airflow_provider_ifp.core.gates import Subject
 from airflow_provider_ifp.core.policy_sections import ShadowSection
-from airflow_provider_ifp.core.shadow import Evidence, Side, judge_shadow
+from airflow_provider_ifp.core.shadow import Shadowed, Side, judge_shadow
 from airflow_provider_ifp.core.shadow_checks import Latency
 from airflow_provider_ifp.core.verdict import Verdict
 
@@ -33,7 +33,7 @@ def evidence(world=None, **changes):
             (world.log, world.holdout), world.candidate, world.production, strict=True
         )
     ]
-    seen = Evidence(
+    seen = Shadowed(
         *sides, asked=len(sides[0]), errors=0, duration=timedelta(days=2), fidelity=(1_000, 1_000)
     )
     return replace(seen, **changes)

@@ -12,7 +12,7 @@ from airflow_provider_ifp.core.measures import Measures, Rows
 from airflow_provider_ifp.core.metrics import Answers
 from airflow_provider_ifp.core.policy_sections import ShadowSection
 from airflow_provider_ifp.core.policy_validation import ValidationSection
-from airflow_provider_ifp.core.shadow import Evidence, Side, judge_shadow
+from airflow_provider_ifp.core.shadow import Shadowed, Side, judge_shadow
 from airflow_provider_ifp.demo.flights import model_rows, read_flights, select_month
 
 NUMBERS, TEXTS = ("sched_hour", "distance", "block"), ("carrier", "origin", "dest", "dow")
@@ -76,7 +76,7 @@ def through_the_gates(candidate, production, holdout):
 def through_the_shadow(candidate, production, requests, holdout):
     log, known = (Side(features(table), candidate(table), production(table)) for table in (requests, holdout))
     return judge_shadow(
-        Evidence(log, known, asked=len(log), errors=0, duration=timedelta(days=30)),
+        Shadowed(log, known, asked=len(log), errors=0, duration=timedelta(days=30)),
         ShadowSection(mode="replay"),
         mode="enforce",
         subject=SUBJECT,
