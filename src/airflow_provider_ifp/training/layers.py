@@ -71,15 +71,18 @@ def _layer(requirements: Sequence[Requirement], lacking: Sequence[Requirement], 
     layer = layers / name.partition(":")[2][:32]
     if layer.exists():
         return layer
-    layers.mkdir(parents=True, exist_ok=True)
-    _sweep(layers)
     building = layers / f"{_BUILDING}{os.getpid()}-{uuid.uuid4().hex}"
     try:
+        layers.mkdir(parents=True, exist_ok=True)
+        _sweep(layers)
         _install(building, wanted, pins)
         building.rename(layer)
-    except OSError:
-        if not layer.exists():
-            raise
+    except OSError as error:
+        if not layer.exists():  # else somebody else made it meanwhile
+            raise ModelError(
+                f"{', '.join(wanted)} cannot be kept in {layers}: {error.strerror}; name another "
+                "[ifp] cache_folder"
+            ) from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return layer

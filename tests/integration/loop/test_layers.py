@@ -196,6 +196,12 @@ def test_what_a_killed_installation_left_is_not_taken_and_is_removed(tmp_path, i
     assert not left.exists()
 
 
+def test_a_place_that_cannot_hold_packages_is_named(tmp_path, index):
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelError, match=r"shopmath==1.0 cannot be kept in .*/file: .*name another \[ifp\]"):
+        version_environment(model_of(tmp_path / "model", "shopmath==1.0"), tmp_path / "file")
+
+
 def test_where_nothing_can_install_the_version_says_so(tmp_path, layers, monkeypatch):
     monkeypatch.setattr(made, "find_spec", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path))
