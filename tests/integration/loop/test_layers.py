@@ -20,6 +20,8 @@ from airflow_provider_ifp.training import layers as made
 from airflow_provider_ifp.training.layers import version_environment
 from airflow_provider_ifp.training.model_files import save_model
 
+pytestmark = pytest.mark.usefixtures("mlflow_models")
+
 
 def build_wheel(folder, version, slope):
     """A distribution `shopmath` that knows a slope, and requires `shopbase`, which knows a level."""
