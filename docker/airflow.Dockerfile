@@ -3,15 +3,16 @@ FROM python:3.11-slim-bookworm
 
 # git: provenance names the commit that the training code came from.
 # tini: ends a worker's children when the worker ends.
+# gcc: compiles the counting of numbers (hatch_build.py).
 RUN apt-get update -q \
- && apt-get install -qy --no-install-recommends git tini \
+ && apt-get install -qy --no-install-recommends gcc git libc6-dev tini \
  && rm -rf /var/lib/apt/lists/* \
  && pip install --no-cache-dir "uv==0.13.9" \
  && useradd --uid 50000 --create-home --home-dir /opt/airflow airflow \
  && install -d -o airflow -g airflow /opt/airflow/dags /opt/airflow/logs /var/cache/ifp
 
 WORKDIR /build
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
 COPY src src
 COPY dags dags
 # constraints.txt has no Celery: the tests need none. Airflow's Celery executor breaks with Celery 5.7.

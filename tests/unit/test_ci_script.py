@@ -44,15 +44,16 @@ def run_ci(tmp_path):
 
 
 def test_it_checks_the_code_and_then_runs_every_test_with_no_skip_allowed(run_ci):
-    assert run_ci("chromium") == (0, ["make lint skips=1", "make test skips=1"])
+    assert run_ci("chromium", "cc") == (0, ["make lint skips=1", "make test skips=1"])
 
 
-def test_a_missing_browser_is_installed_first(run_ci):
-    code, calls = run_ci()
+@pytest.mark.parametrize("present", [[], ["chromium"], ["cc"]])
+def test_a_missing_browser_or_compiler_is_installed_first(run_ci, present):
+    code, calls = run_ci(*present)
     assert code == 0
     assert [call.split(" skips")[0] for call in calls] == [
         "apt-get update -q",
-        "apt-get install -qy --no-install-recommends chromium",
+        "apt-get install -qy --no-install-recommends chromium gcc libc6-dev",
         "make lint",
         "make test",
     ]
@@ -66,7 +67,7 @@ def test_it_ends_with_the_first_step_that_fails(run_ci, failing):
 
 
 def test_the_tests_with_celery_run_where_the_makefile_has_them(run_ci):
-    assert run_ci("chromium", targets="lint test test-celery")[1][-1] == "make test-celery skips=1"
+    assert run_ci("chromium", "cc", targets="lint test test-celery")[1][-1] == "make test-celery skips=1"
 
 
 def test_it_can_be_executed():

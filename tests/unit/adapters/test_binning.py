@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.adapters import binning
+from airflow_provider_ifp.adapters import binning, binning_kernel
 from airflow_provider_ifp.adapters.binning import Bins, Room, count_values
 from airflow_provider_ifp.core.counts import count_numbers
 from airflow_provider_ifp.core.reference import profile_numbers
@@ -26,6 +26,15 @@ REFERENCES = {
     "none": np.full(10, np.nan),
 }
 GRIDS = ["fine", "coarse", "deciles"]
+# Without a C compiler there is no kernel, and that is said by a skip.
+KERNELS = {
+    "numpy": None,
+    "compiled": pytest.param(
+        binning_kernel.KERNEL,
+        marks=pytest.mark.skipif(binning_kernel.KERNEL is None, reason="no C compiler built the kernel"),
+    ),
+}
+each_way = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 
 
 def alike(found, expected, *, grid):
@@ -44,57 +53,64 @@ def alike(found, expected, *, grid):
         assert getattr(found.moments, name) == pytest.approx(of, rel=1e-9, abs=room)
 
 
+@each_way
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("name", REFERENCES)
-def test_values_at_below_and_above_every_edge_fall_where_the_definition_says(name, grid):
+def test_values_at_below_and_above_every_edge_fall_where_the_definition_says(name, grid, kernel):
     feature = profile_numbers("x", REFERENCES[name])
     edges = np.array([*feature.edges, *feature.atoms, 0.0, -0.0])
     around = [edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)]
     extremes = np.array([np.nan, np.inf, -np.inf, 1e308, -1e308, 1e140, -1e140, 5e-324])
     values = np.concatenate([*around, extremes, REFERENCES[name]])
-    found = count_values(Bins.of(feature, grid), [values], Room())
+    found = count_values(Bins.of(feature, grid), [values], Room(), kernel)
     alike(found, count_numbers(feature, values, grid), grid=grid)
 
 
+@each_way
 @pytest.mark.parametrize("grid", GRIDS)
 @given(data=st.data())
-def test_any_values_in_any_chunks_are_counted_as_by_the_definition(grid, data):
+def test_any_values_in_any_chunks_are_counted_as_by_the_definition(grid, kernel, data):
     numbers = st.floats(width=32) | st.integers(-3, 3).map(float) | st.floats()
     reference = data.draw(st.lists(numbers, min_size=1, max_size=40))
     values = np.array(data.draw(st.lists(numbers | st.sampled_from(reference), max_size=60)))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=5)))
     feature = profile_numbers("x", np.array(reference))
-    found = count_values(Bins.of(feature, grid), np.split(values, cuts), Room())
+    found = count_values(Bins.of(feature, grid), np.split(values, cuts), Room(), kernel)
     alike(found, count_numbers(feature, values, grid), grid=grid)
 
 
+@each_way
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("rows", [0, 1, 7, 8, 9, 16, 17])
-def test_blocks_end_anywhere(monkeypatch, grid, rows):
+def test_blocks_end_anywhere(monkeypatch, grid, rows, kernel):
     monkeypatch.setattr(binning, "_COMPARED", 8)
     values = RNG.normal(size=rows)
     feature = profile_numbers("x", REFERENCES["normal"])
     room = Room(values=np.empty(8), flags=np.empty(8, dtype=np.bool_))
-    found = count_values(Bins.of(feature, grid), np.array_split(values, 3), room)
+    found = count_values(Bins.of(feature, grid), np.array_split(values, 3), room, kernel)
     alike(found, count_numbers(feature, values, grid), grid=grid)
 
 
-def test_more_rows_than_a_block_are_all_counted_and_only_read():
+@each_way
+def test_more_rows_than_a_block_are_all_counted_and_only_read(kernel):
     values = RNG.normal(size=300_000)
     values.flags.writeable = False
     feature = profile_numbers("x", REFERENCES["normal"])
     for grid in GRIDS:
         alike(
-            count_values(Bins.of(feature, grid), [values], Room()),
+            count_values(Bins.of(feature, grid), [values], Room(), kernel),
             count_numbers(feature, values, grid),
             grid=grid,
         )
 
 
-def test_room_is_used_again_without_a_trace():
+@each_way
+def test_room_is_used_again_without_a_trace(kernel):
     room = Room()
     counted = [
-        count_values(Bins.of(profile_numbers("x", REFERENCES[name]), "fine"), [REFERENCES[name]], room)
+        count_values(
+            Bins.of(profile_numbers("x", REFERENCES[name]), "fine"), [REFERENCES[name]], room, kernel
+        )
         for name in ("zero-inflated", "normal", "zero-inflated")
     ]
     assert counted[0] == counted[2]
