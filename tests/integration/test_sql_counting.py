@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.postgres import running_postgres
+from tests.same_counts import require_all_same_counts
 
 from airflow_provider_ifp.adapters import sql_counting
 from airflow_provider_ifp.adapters.connections import connect_by_environment
@@ -140,29 +141,6 @@ def refusal(attempt, *arguments, **named):
     return str(refused.value)
 
 
-def require_alike(found, expected):
-    """Everything is the same but for the rounding of sums."""
-    assert found.keys() == expected.keys()
-    for name, counts in found.items():
-        other = expected[name]
-        assert counts.bins.tolist() == other.bins.tolist(), name
-        assert (counts.missing, counts.grid, counts.unseen) == (other.missing, other.grid, other.unseen), name
-        require_moments(counts.moments, other.moments, name)
-
-
-def require_moments(found, expected, name):
-    if expected is None:
-        assert found is None, name
-        return
-    for part, value in dataclasses.asdict(expected).items():
-        scale = {"sum": np.sqrt(expected.squares * max(1, expected.finite))}.get(part, abs(value or 0))
-        got = getattr(found, part)
-        assert got == (value if value is None else pytest.approx(value, rel=1e-9, abs=scale * 1e-9)), (
-            name,
-            part,
-        )
-
-
 def require_same_profile(found, expected):
     assert found.rows == expected.rows
     for mine, other in zip(found.features, expected.features, strict=True):
@@ -182,7 +160,7 @@ def test_a_window_counted_in_the_database_is_what_its_rows_are(url):
     read = data.read(DAYS, "ts", FEATURES)
     assert 500 < read.num_rows < 1_500
     counted = count_sql(profile, data, window=DAYS, time_column="ts")
-    require_alike(counted, count_batches(profile, read.to_batches()))
+    require_all_same_counts(counted, count_batches(profile, read.to_batches()))
 
 
 def test_a_query_is_counted_like_a_table_and_without_a_window_all_rows_are(url):
@@ -192,7 +170,7 @@ def test_a_query_is_counted_like_a_table_and_without_a_window_all_rows_are(url):
     profile = profile_table(source(url).read(DAYS, "ts", features), features)
     counted = count_sql(profile, source(url, query=query))
     expected = source(url).read(ALL, "ts", features)
-    require_alike(counted, count_batches(profile, expected.to_batches()))
+    require_all_same_counts(counted, count_batches(profile, expected.to_batches()))
     assert counted["x"].rows == 2_000
 
 
@@ -200,7 +178,7 @@ def test_statements_that_grow_too_long_are_parted(url, monkeypatch):
     profile = profile_table(source(url).read(DAYS, "ts", FEATURES), FEATURES)
     whole = count_sql(profile, source(url))
     monkeypatch.setattr(sql_counting, "_LONGEST", 60_000)
-    require_alike(count_sql(profile, source(url)), whole)
+    require_all_same_counts(count_sql(profile, source(url)), whole)
 
 
 @pytest.mark.parametrize("grid", ["coarse", "deciles"])
@@ -228,13 +206,17 @@ def test_numbers_booleans_and_times_may_be_categories_or_numbers(url):
     expected = profile_table(read, features, categorical)
     require_same_profile(found, expected)
     counted = count_sql(expected, source(url))
-    require_alike(counted, count_batches(expected, source(url).read(ALL, "ts", features).to_batches()))
+    require_all_same_counts(
+        counted, count_batches(expected, source(url).read(ALL, "ts", features).to_batches())
+    )
 
 
 def test_the_naive_time_column_is_in_utc_too(url):
     profile = profile_table(source(url).read(ALL, "local", ["x"]), ["x"])
     counted = count_sql(profile, source(url), window=DAYS, time_column="local")
-    require_alike(counted, count_batches(profile, source(url).read(DAYS, "local", ["x"]).to_batches()))
+    require_all_same_counts(
+        counted, count_batches(profile, source(url).read(DAYS, "local", ["x"]).to_batches())
+    )
 
 
 def test_an_empty_window_has_no_rows_and_cannot_be_a_reference(url):
@@ -268,7 +250,7 @@ def test_names_are_held_in_small_parts(url, monkeypatch):
     profile = profile_table(source(url).read(DAYS, "ts", NAMES), NAMES)
     whole = count_sql(profile, source(url))
     monkeypatch.setattr(sql_counting, "_CHUNK", 7)
-    require_alike(count_sql(profile, source(url)), whole)
+    require_all_same_counts(count_sql(profile, source(url)), whole)
 
 
 @pytest.mark.parametrize("name", ["duckdb", "postgresql"])
@@ -285,7 +267,7 @@ def test_not_a_number_is_missing_and_infinities_are_values(urls, name):
     expected = profile_numbers("v", values)
     assert found.features[0].edges == expected.edges
     assert found.features[0].atoms == expected.atoms == (-np.inf, -1e300, 0, 1, 2, 1e300, np.inf)
-    require_alike(
+    require_all_same_counts(
         count_sql(Profile((expected,), rows=11), data),
         count_batches(Profile((expected,), rows=11), [pa.record_batch({"v": pa.array(values)})]),
     )

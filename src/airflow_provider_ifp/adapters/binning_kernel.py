@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -147,7 +147,7 @@ class Sums:
     def moments(self) -> Moments:
         """Return what was added up."""
         of = self.memory
-        found = {name: getattr(of, name) for name in Moments.__dataclass_fields__}
+        found = {one.name: getattr(of, one.name) for one in fields(Moments)}
         return Moments(**found if of.finite else {**found, "smallest": None, "largest": None})
 
 
