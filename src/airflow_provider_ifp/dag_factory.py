@@ -121,6 +121,8 @@ def _training_dag(policy: Policy) -> DAG:
                 to=stage,
                 verdict=gate.output,
                 stop_at="{{ params.stop_at }}",
+                policy=policy,
+                as_of=_AS_OF,
             )
             before >> move
             before = move
@@ -160,6 +162,7 @@ def _rollback_dag(policy: Policy) -> DAG:
             model=policy.model,
             to_version="{{ params.to_version or '' }}",
             reason=_REASON,
+            policy=policy,
         )
     return dag
 
@@ -179,6 +182,7 @@ def _promote_dag(policy: Policy) -> DAG:
             version="{{ params.version }}",
             to="{{ params.to }}",
             reason="{{ params.reason }}",
+            policy=policy,
         )
     return dag
 

@@ -68,6 +68,11 @@ class ErrorCounter:
     cache: CountCache
     connect: Connect | None = None
 
+    @property
+    def keeps(self) -> bool:
+        """Whether what is counted is kept: labels lie beside the log."""
+        return has_labels(self.root, self.policy.model)
+
     def compare(self, window: Window, rule: Rule) -> Compared | None:
         """Hold a window's errors against the holdout's; None where no label of it is known yet.
 
@@ -88,7 +93,7 @@ class ErrorCounter:
         )
 
     def _count(self, window: Window) -> Iterable[tuple[Window, Part]]:
-        if has_labels(self.root, self.policy.model):
+        if self.keeps:
             return [(block, self._count_beside(block)) for block in _blocks(window)]
         labels = self._find(window)
         if not labels.table.num_rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
@@ -12,14 +13,19 @@ from airflow_provider_ifp.core.lifecycle import STAGES
 from airflow_provider_ifp.core.moves import UNCHECKED
 from airflow_provider_ifp.hooks.assets import announce, announced
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
-from airflow_provider_ifp.hooks.run_facts import attempt
+from airflow_provider_ifp.hooks.run_facts import attempt, cache_folder, run_time, setting, to_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from airflow.sdk import Context
 
+    from airflow_provider_ifp.core.policy import Policy
+
 _REFUSED = (PromotionRefusedError, VersionNotFoundError, DigestMismatchError)
+
+log = logging.getLogger(__name__)
 
 
 class PromoteOperator(BaseOperator):
@@ -27,7 +33,8 @@ class PromoteOperator(BaseOperator):
 
     With a verdict: refuses one that does not pass, or that was made against another production than there is
     now. Without one the move is a person's, and needs a reason. XCom: model, version, stage, replaced, event.
-    A move to production is an event of the asset `ifp://<model>/production`.
+    A move to production is an event of the asset `ifp://<model>/production`. Once it is made, and the policy
+    is known, the prediction log's windows are counted on the new version's bins, for the next check.
 
     Args:
         model: The registered model.
@@ -37,10 +44,12 @@ class PromoteOperator(BaseOperator):
         reason: Why (templated); a person must say.
         override: Who takes on a failed gate, for a person's move (templated).
         stop_at: Skip this move if `to` lies beyond that stage (templated); empty: do not.
+        policy: The model's policy, or the path of its file; None: nothing is counted.
+        as_of: The time of the run, where the windows end (templated), as for DriftSensor.
         registry_conn_id: Airflow connection of the registry.
     """
 
-    template_fields: Sequence[str] = ("version", "to", "verdict", "reason", "override", "stop_at")
+    template_fields: Sequence[str] = ("version", "to", "verdict", "reason", "override", "stop_at", "as_of")
     ui_color = "#d2e3fc"
 
     def __init__(
@@ -53,6 +62,8 @@ class PromoteOperator(BaseOperator):
         reason: str = "",
         override: str | None = None,
         stop_at: str | None = None,
+        policy: Policy | str | Path | None = None,
+        as_of: str | None = None,
         registry_conn_id: str = "ifp_default",
         **kwargs: Any,
     ) -> None:
@@ -65,6 +76,8 @@ class PromoteOperator(BaseOperator):
         self.reason = reason
         self.override = override
         self.stop_at = stop_at
+        self._policy = None if policy is None else to_policy(policy)
+        self.as_of = as_of
         self.registry_conn_id = registry_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -103,6 +116,7 @@ class PromoteOperator(BaseOperator):
         )
         if self.to == "production":
             announce(context, self._production, **moved)
+            _count_ahead(context, self._policy, self.registry_conn_id, self.as_of)
         return moved
 
 
@@ -110,12 +124,13 @@ class RollbackOperator(BaseOperator):
     """Put an earlier production version back: the last good one, or a named one, in one event.
 
     The old version's files are verified before the pointer moves. XCom: model, version, stage, replaced,
-    event.
+    event. Afterwards the log is counted as by PromoteOperator.
 
     Args:
         model: The registered model.
         to_version: The version to put back (templated); empty: the last good production version.
         reason: Why (templated).
+        policy: As for PromoteOperator.
         registry_conn_id: Airflow connection of the registry.
     """
 
@@ -128,6 +143,7 @@ class RollbackOperator(BaseOperator):
         model: str,
         to_version: Any = None,
         reason: str = "",
+        policy: Policy | str | Path | None = None,
         registry_conn_id: str = "ifp_default",
         **kwargs: Any,
     ) -> None:
@@ -136,6 +152,7 @@ class RollbackOperator(BaseOperator):
         self.model = model
         self.to_version = to_version
         self.reason = reason
+        self._policy = None if policy is None else to_policy(policy)
         self.registry_conn_id = registry_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -163,4 +180,27 @@ class RollbackOperator(BaseOperator):
             moved["replaced"],
         )
         announce(context, self._production, **moved)
+        _count_ahead(context, self._policy, self.registry_conn_id)
         return moved
+
+
+def _count_ahead(
+    context: Context, policy: Policy | None, registry_conn_id: str, as_of: str | None = None
+) -> None:
+    """Count the log for the next check; the move was made, and stands whatever becomes of this."""
+    if policy is None or not policy.drift_conditions:
+        return
+    from airflow_provider_ifp.loop.check import count_ahead
+
+    try:
+        count_ahead(
+            ModelRegistryHook(registry_conn_id).get_conn(),
+            policy,
+            now=run_time(context, as_of),
+            predictions=setting("predictions"),
+            cache=cache_folder() / "counts",
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, the next check meets it and says so
+        log.warning("the log was not counted ahead of the next check: %s: %s", type(error).__name__, error)
+    else:
+        log.info("the log is counted on the bins of %s's production, ahead of the next check", policy.model)
