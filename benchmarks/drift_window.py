@@ -4,8 +4,8 @@
 
 Wall and CPU seconds of `loop.check.check` inside a running process, as the sensor's trigger runs it: the
 stored profile is read, the log's folders are listed, what is new is counted, 25 features are judged, the
-report is drawn. The registry is a stub in memory, so that the figures are the check's own. Cold is the first
-check after a promotion; a late file makes its day be merged anew.
+report is drawn. The registry is a stub in memory, so that the figures are the check's own. Cold is what the
+task of a promotion counts ahead, or else the first check; a late file makes its day be merged anew.
 """
 
 from __future__ import annotations
@@ -73,6 +73,9 @@ class OneVersion:
 
     def put_file(self, *_: object) -> None:
         """Take the report."""
+
+    def file_address(self, *_: str) -> None:
+        """Return no address: nobody shows the report."""
 
 
 def check(registry: OneVersion, root: Path, now: datetime, days: int, cache: Path) -> Firing:

@@ -66,8 +66,9 @@ def get_provider_info() -> dict[str, Any]:
                         "Folder of the policies, one YAML file per model.", "/opt/airflow/dags/policies"
                     ),
                     "cache_folder": _option(
-                        "Folder for training data, checkpoints and downloaded models; may be lost at any "
-                        "time but during a training.",
+                        "Folder for training data, checkpoints, downloaded models and counts of the "
+                        "prediction log; may be lost at any time but during a training. Workers and "
+                        "triggerer share it if they can.",
                         "/var/cache/ifp",
                     ),
                     "install_requirements": _option(

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from airflow_provider_ifp.adapters import parquet_profiling
+from airflow_provider_ifp.adapters.dataset_profile import count_dataset, profile_dataset
 from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.progress import Progress
 from airflow_provider_ifp.cli import main, progress
 from airflow_provider_ifp.core.profile import Profile
 
@@ -145,6 +149,19 @@ ITSELF = ["drift", "--reference", "{}/old.parquet", "--current", "{}/old.parquet
     [
         (["profile", "{}/none.parquet", "-o", "{}/p.json"], "none.parquet: no such file or folder"),
         (["profile", "{}/old.parquet", "--features", "prize", "-o", "{}/p.json"], "did you mean 'price'"),
+        (
+            [
+                "profile",
+                "{}/old.parquet",
+                "--features",
+                "price,region",
+                "--label",
+                "price",
+                "-o",
+                "{}/p.json",
+            ],
+            "'price' is named as a feature and as the label",
+        ),
         (["profile", "{}/old.parquet", "--categorical", "x", "-o", "{}/p.json"], "x is no feature"),
         (["profile", "{}/old.parquet", "-o", "{}/old.parquet/p.json"], "cannot be written"),
         (["drift", "--reference", "{}/p.json", "--current", "{}/old.parquet"], "ifp profile DATASET -o"),
@@ -212,3 +229,37 @@ def test_long_work_shows_a_bar_on_a_terminal_alone(files, monkeypatch, capsys):
     assert "count " in told.getvalue()
     assert " values/s]" in told.getvalue()
     assert capsys.readouterr().out.count('"drifted": false') == 2
+
+
+def test_the_bar_says_of_how_many_values(monkeypatch):
+    told = io.StringIO()
+    monkeypatch.setattr(told, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", told)
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    with progress.progress("count x") as shown:
+        shown.expect(lambda: 2_000)
+        time.sleep(0.2)  # tqdm draws ten times a second at most
+        shown.advance(500)
+    assert "count x:  25%|" in told.getvalue()
+    assert " 500/2.00k " in told.getvalue()
+
+
+class Heard(Progress):
+    total = done = 0
+
+    def expect(self, total):
+        self.total = total()
+
+    def advance(self, done):
+        self.done += done
+
+
+@pytest.mark.parametrize("sampled", [10_000_000, 1_000])
+def test_as_many_values_are_done_as_were_expected(files, monkeypatch, sampled):
+    monkeypatch.setattr(parquet_profiling, "SAMPLED_ROWS", sampled)
+    profiled, counted = Heard(), Heard()
+    profile = profile_dataset(f"{files}/old.parquet", progress=profiled)
+    # The numbers of a sample are read once more, to be counted.
+    assert profiled.total == profiled.done == 3_000 * (3 if sampled > 3_000 else 5)
+    count_dataset(profile, f"{files}/same.parquet", progress=counted)
+    assert counted.total == counted.done == 3_000 * 3

@@ -1,14 +1,16 @@
 """Numbers into the bins of a profile, exactly and fast: what `core.counts.count_numbers` says, for millions.
 
-Compiled (`binning_kernel.py`): on the fine grid a table says near which edge a value lies (3 ns a value, and
-1 ns for the moments); on coarser grids each of the 10 or 14 edges is compared with each value (0.1 ns each).
+Compiled (`binning_kernel.py`): on the fine grid a table says near which edge a value lies (2 ns a value, the
+moments included; 3 to 4 on an older processor); on coarser grids each of the 10 or 14 edges is compared with
+each value (0.04 to 0.1 ns each).
 
-With NumPy, where nothing was compiled (its sort and its comparisons are vectorised; its binary search of each
-value among a thousand edges is not, and takes 79 ns):
+With NumPy, where nothing was compiled or a table does not help (its sort and its comparisons are vectorised;
+its binary search of each value among a thousand edges is not, and takes 79 ns):
 
-- fine grid: blocks of 131,072 values, which stay in the second-level cache, are sorted (7 to 8 ns a value);
+- fine grid: blocks of 131,072 values, which stay in the second-level cache, are sorted (5 to 8 ns a value);
   then each edge is searched among the values. Missing values sort last. It costs less where values repeat.
-- coarser grids: edges are compared with each value (0.2 ns each); nothing is sorted, there are no moments.
+- coarser grids: edges are compared with each value (0.1 to 0.2 ns each); nothing is sorted, there are no
+  moments.
 
 Measured with NumPy and left out, since none was faster on normal values and all are slower on repeated ones
 or on long tails: sorting only where an edge cuts a cell (8.6 ns); sorted float32 offsets from the centre,
@@ -23,12 +25,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from airflow_provider_ifp.adapters.binning_kernel import KERNEL, Kernel, Sums
+from airflow_provider_ifp.adapters.binning_kernel import KERNEL, Kernel, Sums, Table
 from airflow_provider_ifp.core.counts import Counts, Grid
 from airflow_provider_ifp.core.moments import LARGEST, Moments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,6 +38,10 @@ if TYPE_CHECKING:
 
 _SORTED: Final = 131_072
 _COMPARED: Final = 65_536
+# Of fewer values (an hour's file of the log) the table, which takes 80 us to make, costs more than it saves.
+_WORTH_A_TABLE: Final = 32_768
+# Where edges lie so close beside others so far apart that they crowd in cells, sorting is faster.
+_CROWDED: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +91,26 @@ def count_values(
     Returns:
         On the fine grid with moments; on the coarser ones without.
     """
-    if kernel is not None:
-        return _compiled(bins, map(np.ascontiguousarray, chunks), kernel)
-    if bins.grid == "fine":
-        return _sort(bins, chunks, room)
-    return _compare(bins, chunks, room)
+    held = [np.ascontiguousarray(chunk) for chunk in chunks]
+    if bins.grid != "fine":
+        return _compare(bins, held, room) if kernel is None else _compiled(bins, held, kernel)
+    if kernel is not None and sum(map(len, held)) >= _WORTH_A_TABLE:
+        table = kernel.table(bins.edges)
+        if table.halvings <= _CROWDED:
+            return _compiled(bins, held, kernel, table)
+    return _sort(bins, held, room)
 
 
-def _compiled(bins: Bins, chunks: Iterable[NDArray[np.float64]], kernel: Kernel) -> Counts:
+def _compiled(
+    bins: Bins, chunks: Sequence[NDArray[np.float64]], kernel: Kernel, table: Table | None = None
+) -> Counts:
     # The rows at an atom: those up to it, less those up to the number just below.
     below = np.array(
         [math.nextafter(atom, -math.inf) if atom > -math.inf else math.nan for atom in bins.atoms]
     )
-    fine = bins.grid == "fine"
-    compared = np.concatenate([*(() if fine else (bins.edges,)), bins.atoms, below])
+    compared = np.concatenate([*(() if table else (bins.edges,)), bins.atoms, below])
     up_to, intervals = np.zeros(len(compared), np.int64), np.zeros(len(bins.edges), np.int64)
     rows, sums = 0, Sums(bins.feature)
-    table = kernel.table(bins.edges) if fine else None
     for chunk in chunks:
         kernel.count_up_to(chunk, compared, up_to)
         if table:

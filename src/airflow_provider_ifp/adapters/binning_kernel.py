@@ -60,16 +60,18 @@ class Table:
     Attributes:
         arrays: edges, slopes, intercepts, starts: what `memory` points to.
         memory: as the kernel reads it.
+        halvings: how often, on average over the intervals, the edges of a cell are halved to find one's.
     """
 
     arrays: tuple[NDArray[Any], ...]
     memory: _Table
+    halvings: float = 0.0
 
     @classmethod
-    def of(cls, arrays: tuple[NDArray[Any], ...], low: float, scale: float) -> Table:
+    def of(cls, arrays: tuple[NDArray[Any], ...], low: float, scale: float, halvings: float = 0.0) -> Table:
         """Lay it out."""
         last = math.nextafter(_PARTS, 0)
-        return cls(arrays, _Table(*(one.ctypes.data for one in arrays), low, scale, last))
+        return cls(arrays, _Table(*(one.ctypes.data for one in arrays), low, scale, last), halvings)
 
 
 class Kernel:
@@ -130,7 +132,10 @@ class Kernel:
         draft = Table.of((edges, slopes, intercepts, cells), low, scale)
         self._find_cells(edges.ctypes.data, len(cells), draft.memory, cells.ctypes.data)
         starts = np.searchsorted(cells, np.arange(int(ends[-1]) + 1)).astype(np.int32)
-        return Table.of((edges, slopes, intercepts, starts), low, scale)
+        crowds = np.diff(starts)
+        crowds = crowds[crowds > 1]
+        halvings = float(crowds @ np.ceil(np.log2(crowds))) / len(edges)
+        return Table.of((edges, slopes, intercepts, starts), low, scale, halvings)
 
 
 class Sums:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.dataset_files import (
@@ -17,6 +16,7 @@ from airflow_provider_ifp.adapters.parquet_columns import feature_schema, opened
 from airflow_provider_ifp.adapters.parquet_counting import count_files
 from airflow_provider_ifp.adapters.parquet_profiling import profile_files
 from airflow_provider_ifp.adapters.profiling import profile_table, require_among
+from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
 from airflow_provider_ifp.adapters.storage import first_line, resolve_uri
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile import Profile
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.core.counts import Counts
 
-Advance: TypeAlias = Callable[[int], object]
-"""Told of how many more values are done."""
-
 
 def profile_dataset(
     uri: str,
@@ -38,7 +35,7 @@ def profile_dataset(
     features: Sequence[str] | None = None,
     categorical: Sequence[str] | None = None,
     label: str | None = None,
-    advance: Advance = lambda _: None,
+    progress: Progress = UNSEEN,
 ) -> Profile:
     """Profile all rows of a dataset.
 
@@ -47,19 +44,22 @@ def profile_dataset(
         features: The columns to profile; None: all but the label.
         categorical: Those of them that are categories; None: text, booleans and dictionaries.
         label: A column that is no feature.
-        advance: Called with the number of values that were read.
+        progress: Told of the values.
 
     Raises:
-        DatasetError: no such dataset, a column that it does not have or that has no profile, no rows.
+        DatasetError: no such dataset, a column that it does not have or that has no profile, no rows; the
+            label among the features.
     """
     found = find_files(uri)
     schema = _schema(found, uri)
     require_columns(schema, [*(features or ()), *([label] if label else ())], uri)
+    if label in (features or ()):
+        raise DatasetError(f"{label!r} is named as a feature and as the label; leave it out of one of them")
     chosen = [name for name in (schema.names if features is None else features) if name != label]
     require_among(chosen, categorical or ())
     if _is_plain(found):
-        return profile_files(found.files, chosen, categorical, filesystem=found.filesystem, advance=advance)
-    return profile_table(_batches(uri, chosen, advance), chosen, categorical)
+        return profile_files(found.files, chosen, categorical, filesystem=found.filesystem, progress=progress)
+    return profile_table(_batches(uri, chosen, progress), chosen, categorical)
 
 
 def read_profile(uri: str) -> Profile | None:
@@ -88,7 +88,7 @@ def read_profile(uri: str) -> Profile | None:
     return Profile.from_json(record, where=uri)
 
 
-def count_dataset(profile: Profile, uri: str, *, advance: Advance = lambda _: None) -> dict[str, Counts]:
+def count_dataset(profile: Profile, uri: str, *, progress: Progress = UNSEEN) -> dict[str, Counts]:
     """Count all rows of a dataset on the bins of a reference.
 
     Raises:
@@ -99,8 +99,8 @@ def count_dataset(profile: Profile, uri: str, *, advance: Advance = lambda _: No
     advice = "; a reference without that column: ifp profile --features or --label"
     require_columns(_schema(found, uri), names, uri, advice)
     if _is_plain(found):
-        return count_files(profile, found.files, filesystem=found.filesystem, advance=advance)
-    return count_batches(profile, _batches(uri, names, advance))
+        return count_files(profile, found.files, filesystem=found.filesystem, progress=progress)
+    return count_batches(profile, _batches(uri, names, progress))
 
 
 def _is_plain(found: DatasetFiles) -> bool:
@@ -117,11 +117,11 @@ def _schema(found: DatasetFiles, uri: str) -> pa.Schema:
     return open_dataset(uri).schema
 
 
-def _batches(uri: str, names: Sequence[str], advance: Advance) -> Iterator[pa.RecordBatch]:
+def _batches(uri: str, names: Sequence[str], progress: Progress) -> Iterator[pa.RecordBatch]:
     # Arrow's datasets import pandas: half a second that plain Parquet does not pay.
     from airflow_provider_ifp.adapters.datasets import open_dataset
     from airflow_provider_ifp.adapters.scanning import scan_batches
 
     for batch in scan_batches(open_dataset(uri), columns=names, where=uri, frugal=True):
         yield batch
-        advance(batch.num_rows * len(names))
+        progress.advance(batch.num_rows * len(names))

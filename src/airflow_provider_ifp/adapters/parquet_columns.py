@@ -69,6 +69,19 @@ def opened(
         raise DatasetError(f"{path}: {error}") from None
 
 
+def rows_of(paths: Sequence[str], filesystem: fs.FileSystem | None) -> int:
+    """Return the rows of files, as their footers say.
+
+    Raises:
+        DamagedFileError: A file cannot be read.
+    """
+    rows = 0
+    for path in paths:
+        with opened(path, filesystem, within=None) as file:
+            rows += file.metadata.num_rows
+    return rows
+
+
 def feature_schema(file: pq.ParquetFile, within: str | None) -> pa.Schema:
     """Return the names and types of the features.
 

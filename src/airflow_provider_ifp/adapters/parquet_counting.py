@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.columns import place_of
 from airflow_provider_ifp.adapters.counting import WindowCounter, require_kind
-from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, opened
+from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, opened, rows_of
+from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
 from airflow_provider_ifp.core.profile import CategoricalProfile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Sequence
 
     from pyarrow import fs
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 def count_files(
     profile: Profile,
-    paths: Iterable[str],
+    paths: Sequence[str],
     *,
     filesystem: fs.FileSystem | None = None,
     within: str | None = None,
     grid: Grid = "fine",
-    advance: Callable[[int], object] = lambda _: None,
+    progress: Progress = UNSEEN,
 ) -> dict[str, Counts]:
     """Count all rows of Parquet files.
 
@@ -36,7 +37,7 @@ def count_files(
         within: The struct column that holds the features (the prediction log's `features`); None: they are
             columns of the file.
         grid: The bins of numbers; the coarser ones cost a third as much and have no moments.
-        advance: Called with the number of values that were counted.
+        progress: Told of the values.
 
     Returns:
         Counts by measured name; of zero rows when there are no files.
@@ -47,6 +48,7 @@ def count_files(
     """
     counter = WindowCounter(profile, grid)
     texts = [one.name for one in counter.features if isinstance(one, CategoricalProfile)]
+    progress.expect(lambda: rows_of(paths, filesystem) * len(counter.features))
     for path in paths:
         with opened(path, filesystem, within=within, texts=texts) as file:
             schema = feature_schema(file, within)
@@ -56,5 +58,5 @@ def count_files(
                 for feature in counter.features:
                     for chunks in column_parts(file, group, feature.name, within):
                         counter.add(feature, chunks)
-                        advance(sum(map(len, chunks)))
+                        progress.advance(sum(map(len, chunks)))
     return counter.totals

@@ -17,8 +17,9 @@ import numpy as np
 
 from airflow_provider_ifp.adapters.columns import lists, numbers, place_of, value_type
 from airflow_provider_ifp.adapters.counting import WindowCounter
-from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, opened
+from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, opened, rows_of
 from airflow_provider_ifp.adapters.profiling import count_texts, kind_of, require_among
+from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile import ListProfile, NumericProfile, Profile
 from airflow_provider_ifp.core.reference import (
@@ -29,7 +30,7 @@ from airflow_provider_ifp.core.reference import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def profile_files(
     categorical: Sequence[str] | None = None,
     *,
     filesystem: fs.FileSystem | None = None,
-    advance: Callable[[int], object] = lambda _: None,
+    progress: Progress = UNSEEN,
 ) -> Profile:
     """Profile a reference window.
 
@@ -57,22 +58,20 @@ def profile_files(
         features: The columns to profile.
         categorical: Those of them that are categories; None: string, bool and dictionary columns.
         filesystem: Where the files are; None: the local disk.
-        advance: Called with the number of values that were read.
+        progress: Told of the values.
 
     Raises:
         DatasetError: As `profile_table`; or a file that cannot be read, by its path.
     """
     require_among(features, categorical or ())
-    rows = 0
-    for path in paths:
-        with opened(path, filesystem, within=None) as file:
-            rows += file.metadata.num_rows
+    rows = rows_of(paths, filesystem)
     if not rows or not features:
         found = f"{rows} rows and {len(features)} features"
         raise DatasetError(
             f"reference window: found {found}, expected at least one of each; widen the window"
         )
-    reader = _Reader(tuple(paths), filesystem, min(1.0, SAMPLED_ROWS / rows), advance)
+    reader = _Reader(tuple(paths), filesystem, min(1.0, SAMPLED_ROWS / rows), progress)
+    progress.expect(lambda: rows * sum(_passes(reader, name, categorical) for name in features))
     return Profile(tuple(_profile(reader, name, categorical) for name in features), rows)
 
 
@@ -83,7 +82,7 @@ class _Reader:
     paths: tuple[str, ...]
     filesystem: fs.FileSystem | None
     share: float
-    advance: Callable[[int], object]
+    progress: Progress
 
     def type_of(self, name: str) -> pa.DataType:
         with opened(self.paths[0], self.filesystem, within=None) as file:
@@ -103,7 +102,7 @@ class _Reader:
                 for group in range(file.num_row_groups):
                     for part in column_parts(file, group, name, None):
                         yield from part
-                        self.advance(sum(map(len, part)))
+                        self.progress.advance(sum(map(len, part)))
 
     def sample(self, name: str, *, of: pa.DataType) -> NDArray[np.float64]:
         rng = np.random.default_rng(_SEED)
@@ -115,6 +114,12 @@ class _Reader:
                 length = values.shape[1]
             parts.append(values if self.share == 1 else values[rng.random(len(values)) < self.share])
         return np.concatenate(parts)
+
+
+def _passes(reader: _Reader, name: str, categorical: Sequence[str] | None) -> int:
+    """How often a column is read: once more where its bins are made on a sample."""
+    kind = kind_of(name, reader.type_of(name), categorical)
+    return 1 if kind == "category" or reader.share == 1 else 2
 
 
 def _profile(reader: _Reader, name: str, categorical: Sequence[str] | None) -> Feature:

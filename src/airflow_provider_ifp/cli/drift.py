@@ -68,13 +68,13 @@ def _profile(options: argparse.Namespace) -> int:
     from airflow_provider_ifp.adapters.dataset_profile import profile_dataset
     from airflow_provider_ifp.adapters.storage import resolve_uri, write_atomically
 
-    with progress(f"profile {options.dataset}") as advance:
+    with progress(f"profile {options.dataset}") as shown:
         made = profile_dataset(
             options.dataset,
             features=options.features,
             categorical=options.categorical,
             label=options.label,
-            advance=advance,
+            progress=shown,
         )
     filesystem, path = resolve_uri(options.output)
     try:
@@ -95,8 +95,8 @@ def _drift(options: argparse.Namespace) -> int:
 
     rule = _rule(options)
     reference = _reference(options.reference)
-    with progress(f"count {options.current}") as advance:
-        counts = count_dataset(reference, options.current, advance=advance)
+    with progress(f"count {options.current}") as shown:
+        counts = count_dataset(reference, options.current, progress=shown)
     found = check_drift(reference, counts, rule)
     if options.json:
         say_json(found.to_json())
@@ -116,8 +116,8 @@ def _reference(named: str) -> Profile:
     profile = read_profile(named)
     if profile is not None:
         return profile
-    with progress(f"profile {named}") as advance:
-        return profile_dataset(named, advance=advance)
+    with progress(f"profile {named}") as shown:
+        return profile_dataset(named, progress=shown)
 
 
 def _rule(options: argparse.Namespace) -> Rule:

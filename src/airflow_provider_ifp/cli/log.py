@@ -48,14 +48,14 @@ def _compact(options: argparse.Namespace) -> int:
 
     from airflow_provider_ifp.adapters.log_compaction import compact_log
 
-    with progress(f"compacting {options.root}", "rows") as advance:
+    with progress(f"compacting {options.root}", "rows") as shown:
         done = compact_log(
             options.root,
             now=datetime.now(UTC),
             model=options.model,
             older_than=options.older_than,
             keep=options.keep,
-            advance=advance,
+            advance=shown.advance,
         )
     for path in done.unreadable:
         tell(f"ifp: {path} cannot be read and was left as it is; restore or remove it")

@@ -1,7 +1,7 @@
 """The profile of a window: per feature the bins on which later windows are counted, and its own rows on them.
 
 The reference window is profiled once (`core/reference.py`); every later window is only counted on the
-reference's bins (`core/counts.py`). The record is JSON, format `ifp.profile/2`:
+reference's bins (`core/counts.py`). The record is JSON, format `ifp.profile/2` (docs/profile.md):
 
 - Numbers: up to 999 edges, the quantiles 0.1%, 0.2% ... 99.9% of all present values, so that the contract's
   deciles (section 9) are among them, to the same float; `deciles` and `tails` say which. Intervals are

@@ -40,6 +40,12 @@ KERNELS = {
 each_way = pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
 
 
+@pytest.fixture(autouse=True)
+def every_table_is_used(monkeypatch):
+    monkeypatch.setattr(binning, "_WORTH_A_TABLE", 0)
+    monkeypatch.setattr(binning, "_CROWDED", np.inf)
+
+
 def defined(feature, values, grid):
     """What the definition counts; only the fine grid has moments."""
     counts = count_numbers(feature, values, grid)
@@ -92,6 +98,23 @@ def test_more_rows_than_a_block_are_all_counted_and_only_read(kernel):
     for grid in GRIDS:
         found = count_values(Bins.of(feature, grid), [values], Room(), kernel)
         require_same_counts(found, defined(feature, values, grid))
+
+
+SPREAD = RNG.normal(size=20_000)
+
+
+@pytest.mark.parametrize(
+    ("reference", "rows", "by_table"),
+    [(SPREAD, 32_768, True), (SPREAD, 32_767, False), (np.exp(4 * SPREAD), 32_768, False)],
+)
+def test_where_a_table_costs_more_than_it_saves_values_are_sorted(monkeypatch, reference, rows, by_table):
+    monkeypatch.undo()
+    sorts, sort = [], binning._sort
+    monkeypatch.setattr(binning, "_sort", lambda *arguments: sorts.append(1) or sort(*arguments))
+    feature, values = profile_numbers("x", reference), RNG.permutation(np.resize(reference, rows))
+    counts = count_values(Bins.of(feature, "fine"), np.array_split(values, 3), Room())
+    require_same_counts(counts, defined(feature, values, "fine"))
+    assert bool(sorts) is not (by_table and binning_kernel.KERNEL is not None)
 
 
 @each_way
