@@ -62,7 +62,8 @@ bench-registry: $(READY)
 # Peers get environments of their own, from PyPI.
 bench-drift: $(READY)
 	$(BIN)/python benchmarks/drift_speed.py --peers all $(BENCH_ARGS)
-	$(BIN)/python benchmarks/drift_window.py
+	MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT=true MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR=false \
+	  $(BIN)/python benchmarks/drift_window.py
 
 bench-honesty: $(READY)
 	$(BIN)/python benchmarks/drift_honesty.py $(BENCH_ARGS)

@@ -11,25 +11,23 @@ gave them in. What a driver or a database says against it is one `DatasetError`,
 
 from __future__ import annotations
 
-import difflib
 import re
-import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.sql import quoted_name
 
 from airflow_provider_ifp.adapters.dataset_files import require_columns
 from airflow_provider_ifp.adapters.scanning import window_filter
+from airflow_provider_ifp.adapters.sql_schema import schema_of
 from airflow_provider_ifp.adapters.sql_statements import (
     near_as_text,
+    quoted,
     rows_of,
     select_columns,
     select_span,
-    split_table,
     within,
     within_as_text,
 )
@@ -37,10 +35,7 @@ from airflow_provider_ifp.adapters.sql_types import (
     NAIVE_TIMES,
     UNKNOWN,
     UTC_TIMES,
-    declared_type,
-    described_type,
     to_array,
-    type_of_values,
 )
 from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError, EmptyWindowError
 
@@ -51,7 +46,6 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.core.windows import Window
 
 _CHUNK = 20_000
-_SAMPLE = 1_000
 _SHOWN = 200
 # All statements of a connection see the same rows.
 _SNAPSHOT = {"postgresql": {"isolation_level": "REPEATABLE READ"}}
@@ -164,65 +158,7 @@ class DatabaseSource:
     @cached_property
     def _schema(self) -> pa.Schema:
         with self.connected() as connection:
-            result = self._probe(connection)
-            names = list(result.keys())
-            described = result.cursor.description if result.cursor else [(name, None) for name in names]
-            kinds = {
-                name: described_type(entry[1], self._engine.dialect.name)
-                for name, entry in zip(names, described, strict=True)
-            }
-            result.close()
-            if len(kinds) < len(names):
-                twice = sorted({name for name in names if names.count(name) > 1})
-                raise DatasetError(
-                    f"{self.name}: columns named twice: {', '.join(twice)}; rename one of each"
-                )
-            if None in kinds.values() and self._table:
-                declared = self._declared()
-                kinds = {name: kind or declared.get(name) for name, kind in kinds.items()}
-            untold = [name for name, kind in kinds.items() if kind is None]
-            if untold:
-                kinds |= self._sampled(connection, untold)
-        return pa.schema(kinds)
-
-    def _declared(self) -> dict[str, pa.DataType | None]:
-        """What the table's columns are declared as, as far as the dialect can say."""
-        schema, name = split_table(str(self._table))
-        with warnings.catch_warnings(), suppress(sa.exc.SQLAlchemyError):
-            warnings.simplefilter("ignore", sa.exc.SAWarning)  # of types that SQLAlchemy does not know
-            found = sa.inspect(self._engine).get_columns(name, schema)
-            return {column["name"]: declared_type(column["type"]) for column in found}
-        return {}
-
-    def _sampled(self, connection: sa.Connection, names: Sequence[str]) -> dict[str, pa.DataType]:
-        sampled = select_columns(self._rows, self._quoted(names)).limit(_SAMPLE)
-        rows = connection.execute(sampled).all()
-        values: Sequence[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [() for _ in names]
-        return {name: type_of_values(found) for name, found in zip(names, values, strict=True)}
-
-    def _probe(self, connection: sa.Connection) -> sa.CursorResult[Any]:
-        """Ask for no row: what comes back says the columns."""
-        try:
-            return connection.execute(sa.select(sa.text("*")).select_from(self._rows).limit(0))
-        except sa.exc.DBAPIError:
-            if self._table:
-                self._require_table()
-            raise
-
-    def _require_table(self) -> None:
-        schema, name = split_table(str(self._table))
-        tables: list[str] = []
-        with suppress(sa.exc.SQLAlchemyError):
-            inspector = sa.inspect(self._engine)
-            tables = sorted({*inspector.get_table_names(schema), *inspector.get_view_names(schema)})
-        if not tables or name in tables:
-            return
-        near = difflib.get_close_matches(name, tables, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        more = f" and {len(tables) - 20} more" if len(tables) > 20 else ""  # noqa: PLR2004 - as many as one reads
-        raise DatasetError(
-            f"{self.name}: no table or view {name!r}{hint} There are: {', '.join(tables[:20])}{more}"
-        )
+            return schema_of(connection, self._rows, table=self._table, where=self.name)
 
     def _kinds(self, time_column: str, columns: Sequence[str]) -> dict[str, pa.DataType]:
         """The columns read and their types; the time column, which a filter needs, always among them."""
@@ -249,13 +185,7 @@ class DatabaseSource:
         return select_columns(self._rows, self._quoted(kinds)).where(condition)
 
     def _quoted(self, columns: Iterable[str]) -> list[str]:
-        """Have names quoted always: no list of reserved words is complete.
-
-        Not where the database writes its own names in capitals: there a quoted name in small letters is
-        another one.
-        """
-        always = not self._engine.dialect.requires_name_normalize
-        return [quoted_name(name, quote=always or None) for name in columns]
+        return quoted(columns, self._engine.dialect)
 
     def _span(self, time_column: str) -> str:
         with self.connected() as connection:

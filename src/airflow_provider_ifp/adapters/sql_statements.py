@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.sql import quoted_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,6 +40,16 @@ def rows_of(table: str | None, query: str | None) -> sa.FromClause:
         return sa.table(name, schema=schema)
     # The line break ends a comment that the query may end with.
     return sa.text(_PARAMETER.sub(r"\\\g<0>", query) + "\n").columns().subquery("ifp_rows")
+
+
+def quoted(columns: Iterable[str], dialect: sa.Dialect) -> list[str]:
+    """Have names quoted always: no list of reserved words is complete.
+
+    Not where the database writes its own names in capitals: there a quoted name in small letters is
+    another one.
+    """
+    always = not dialect.requires_name_normalize
+    return [quoted_name(name, quote=always or None) for name in columns]
 
 
 def select_columns(
