@@ -66,7 +66,7 @@ bench-drift: $(READY)
 	  $(BIN)/python benchmarks/drift_window.py
 
 bench-honesty: $(READY)
-	$(BIN)/python benchmarks/drift_honesty.py $(BENCH_ARGS)
+	$(BIN)/python benchmarks/drift_honesty.py --peers evidently,nannyml,alibi $(BENCH_ARGS)
 
 bench-gates: $(READY)
 	$(BIN)/python benchmarks/gate_intervals.py $(BENCH_ARGS)

@@ -1,22 +1,22 @@
 """How often a drift check is wrong: false alarms without drift, and drift that it misses.
 
-    python benchmarks/drift_honesty.py [--windows 2000] [--peers FOLDER] [--json FILE]
+    python benchmarks/drift_honesty.py [--windows 2000] [--peers evidently,nannyml,alibi] [--json FILE]
 
 Prints for each scenario and window size the share of windows that are called drifted. 20 features, a
 reference of 50,000 rows that is drawn anew for every 20 windows. Ours is simulated on counts: the places of
 the reference's edges among the population are Dirichlet, the rows of a window on its bins multinomial, which
 is exact and needs no rows. Scenarios with drift get a quarter of the windows.
 
-`--peers` names a folder with one virtual environment per peer (`evidently`, `nannyml`, `alibi`); each judges
-windows of the same scenarios by its defaults (`benchmarks/honesty_peers.py`).
+`--peers` names libraries that judge, by their defaults (`benchmarks/honesty_peers.py`), rows of the same
+scenarios, and the same rows are judged by our rules. Each gets an environment of its own by uv.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,12 +26,15 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from airflow_provider_ifp.core.calibration import calibrate
-from airflow_provider_ifp.core.counts import Counts
+from airflow_provider_ifp.core.counts import Counts, count_numbers
+from airflow_provider_ifp.core.drift import check_drift
 from airflow_provider_ifp.core.judge import judge
 from airflow_provider_ifp.core.measure import measure
 from airflow_provider_ifp.core.moments import Moments
 from airflow_provider_ifp.core.profile import NumericProfile, Profile
+from airflow_provider_ifp.core.reference import profile_numbers
 from airflow_provider_ifp.core.rule import Rule
+from environments import PACKAGES, make_environment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -170,19 +173,32 @@ def draw_rows(scenario: Scenario, rows: int, windows: int, seed: int) -> tuple[N
     return rng.normal(size=(REFERENCE_ROWS, FEATURES)), current
 
 
-def ask_peer(python: Path, peer: str, scenario: Scenario, rows: int, windows: int) -> str:
-    """Return what a peer says of windows of a scenario, as the table's cell."""
-    reference, current = draw_rows(scenario, rows, windows, seed=rows)
-    with tempfile.TemporaryDirectory() as folder:
-        draws = Path(folder, "draws.npz")
-        np.savez(draws, reference=reference, current=current)
-        script = Path(__file__).with_name("honesty_peers.py")
-        done = subprocess.run(
-            [python, script, peer, draws], capture_output=True, text=True, check=False, timeout=600
-        )
+def ask_peer(folder: Path, peer: str, draws: Path) -> str:
+    """Return the share of windows that a peer calls drifted, as the table's cell."""
+    python = make_environment(folder, peer, PACKAGES[peer])
+    script = Path(__file__).with_name("honesty_peers.py")
+    done = subprocess.run(
+        [python, script, peer, draws], capture_output=True, text=True, check=False, timeout=600
+    )
     if done.returncode:
         return "failed: " + (done.stderr.strip().splitlines() or ["no message"])[-1][:60]
     return f"{json.loads(done.stdout.splitlines()[-1]):.1%}"
+
+
+def ask_ours(rule: Rule, reference: NDArray[np.float64], current: NDArray[np.float64]) -> str:
+    """Return the share of windows that a rule of ours calls drifted, of the same rows."""
+    features = tuple(profile_numbers(f"x{index}", of) for index, of in enumerate(reference.T))
+    profile = Profile(features, rows=len(reference))
+    called = [
+        check_drift(
+            profile,
+            {one.name: count_numbers(one, of) for one, of in zip(features, window.T, strict=True)},
+            rule,
+        ).drifted
+        is True
+        for window in current
+    ]
+    return f"{np.mean(called):.1%}"
 
 
 def print_table(title: str, columns: list[str], lines: list[list[str]]) -> None:
@@ -197,7 +213,8 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--windows", type=int, default=2_000)
-    parser.add_argument("--peers", type=Path)
+    parser.add_argument("--peers", default="", help="of evidently, nannyml, alibi")
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/drift-honesty"))  # noqa: S108 - may be chosen
     parser.add_argument("--peer-windows", type=int, default=40)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only-peers", action="store_true")
@@ -207,7 +224,9 @@ def main() -> None:
         if args.json:
             args.json.write_text(json.dumps(record, indent=1))
     if args.peers:
-        compare(args.peers, args.peer_windows)
+        args.folder.mkdir(parents=True, exist_ok=True)
+        compare(args.folder, args.peers.split(","), args.peer_windows)
+        shutil.rmtree(args.folder)
 
 
 def measure_ours(most: int) -> list[dict[str, object]]:
@@ -237,18 +256,19 @@ def measure_ours(most: int) -> list[dict[str, object]]:
     return record
 
 
-def compare(peers: Path, windows: int) -> None:
-    """Print what the peers' defaults call drift."""
-    folders = [peer for peer in sorted(peers.iterdir()) if (peer / "bin").is_dir()]
+def compare(folder: Path, peers: list[str], windows: int) -> None:
+    """Print what the peers' defaults and our rules call drift."""
     lines = []
+    draws = folder / "draws.npz"
     for scenario in SCENARIOS:
         for rows in PEER_SIZES:
-            said = [ask_peer(peer / "bin" / "python", peer.name, scenario, rows, windows) for peer in folders]
-            lines.append([scenario.name, f"{rows:,}", *said])
+            reference, current = draw_rows(scenario, rows, windows, seed=rows)
+            np.savez(draws, reference=reference, current=current)
+            ours = [ask_ours(rule, reference, current) for rule in (Rule(), AUTO)]
+            theirs = [ask_peer(folder, peer, draws) for peer in peers]
+            lines.append([scenario.name, f"{rows:,}", *ours, *theirs])
     print_table(
-        f"peers' defaults, {windows} windows a cell",
-        ["scenario", "rows", *(peer.name for peer in folders)],
-        lines,
+        f"the same rows, {windows} windows a cell", ["scenario", "rows", "ours", "ours, auto", *peers], lines
     )
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from environments import make_environment
+from environments import PACKAGES, make_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,15 +41,17 @@ MISSING: Final = 0.05
 # CPU seconds of a process that is not run again.
 LONG: Final = 20
 DECODERS: Final = ["polars", "duckdb", "pyarrow", "numpy"]
-ENVIRONMENTS: Final = {
-    "evidently": ["evidently", "pandas<3", "pyarrow"],
-    "nannyml_numeric": ["nannyml", "statsmodels", "pandas<3", "pyarrow"],
-    "frouros_numeric": ["frouros", "pandas<3", "pyarrow"],
-    "alibi_numeric": ["alibi-detect", "pandas<3", "pyarrow<20"],
-    "whylogs": ["whylogs", "ipython", "scipy", "pandas<3", "pyarrow"],
-    "popmon": ["popmon", "pandas<3", "pyarrow", "setuptools<81"],
-    "deepchecks": ["deepchecks", "numpy<2", "scikit-learn<1.6", "pandas<3", "pyarrow<20", "setuptools<81"],
+# Those of numbers alone are held against ours on those.
+PEERS: Final = {
+    "evidently": "evidently",
+    "nannyml_numeric": "nannyml",
+    "frouros_numeric": "frouros",
+    "alibi_numeric": "alibi",
+    "whylogs": "whylogs",
+    "popmon": "popmon",
+    "deepchecks": "deepchecks",
 }
+"""What `speed_peers.py` calls each -> its environment."""
 
 
 def make_rows(rng: np.random.Generator, rows: int, shift: float) -> pa.Table:
@@ -291,7 +293,7 @@ def measure(name: str, *arguments: object) -> Took | None:
 
 def measure_peer(folder: Path, peer: str) -> Took | None:
     """Run a peer in its own environment."""
-    python = make_environment(folder, peer, ENVIRONMENTS[peer])
+    python = make_environment(folder, PEERS[peer], PACKAGES[PEERS[peer]])
     script = Path(__file__).with_name("speed_peers.py")
     return _run([python, script, peer, folder / "ref1m.parquet", folder / "now1m.parquet"], peer, folder)
 
@@ -368,7 +370,7 @@ def main() -> None:
     """Make the data, print the tables, remove the data."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/drift-speed"))  # noqa: S108 - may be chosen
-    parser.add_argument("--peers", default="", help=f"of {', '.join(ENVIRONMENTS)}; or all")
+    parser.add_argument("--peers", default="", help=f"of {', '.join(PEERS)}; or all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["decoding", "peers"])
     parser.add_argument("--keep", action="store_true", help="leave the folder")
@@ -388,9 +390,7 @@ def main() -> None:
         measure("profile", folder, "wide.parquet")
         show_decoding(folder, chosen.rounds)
     if chosen.only != "decoding":
-        peers = (
-            list(ENVIRONMENTS) if chosen.peers == "all" else [one for one in chosen.peers.split(",") if one]
-        )
+        peers = list(PEERS) if chosen.peers == "all" else [one for one in chosen.peers.split(",") if one]
         show_peers(folder, peers, chosen.rounds)
     if not chosen.keep:
         shutil.rmtree(folder)

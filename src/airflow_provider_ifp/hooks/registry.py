@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ class RegistryAddress:
         """
         from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 
+        # In the log of a task each step of MLflow's bar would stand as an error.
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         return MlflowRegistry(self.uri, self.username, self.password)
 
 

@@ -100,12 +100,32 @@ def test_a_move_to_another_stage_counts_nothing(loop, versions, reads, move, to)
     assert reads == []
 
 
+@pytest.fixture
+def told(caplog):
+    """What was said of the counting: level and message."""
+    caplog.set_level(logging.INFO)
+
+    def read():
+        [record] = [one for one in caplog.records if "ahead of the next check" in one.getMessage()]
+        return record.levelno, record.getMessage()
+
+    return read
+
+
 @pytest.mark.airflow
-def test_a_log_that_cannot_be_counted_takes_no_promotion_back(loop, versions, move, caplog):
-    unread = loop.policy(monitor={"predictions": "nowhere"})
-    with caplog.at_level(logging.WARNING):
-        moved = move("PromoteOperator", version=versions[0], to="production", policy=unread)
-    assert loop.ledger.production == moved["version"] == versions[0]
-    [said] = [line for line in caplog.messages if "ahead of the next check" in line]
-    assert "PredictionLogError" in said
-    assert str(loop.home / "nowhere") in said
+def test_a_first_version_may_have_no_log_yet(loop, versions, move, told):
+    unwritten = loop.policy(monitor={"predictions": "nowhere"})
+    move("PromoteOperator", version=versions[0], to="production", policy=unwritten)
+    assert loop.ledger.production == versions[0]
+    level, message = told()
+    assert (level, str(loop.home / "nowhere") in message) == (logging.INFO, True)
+
+
+@pytest.mark.airflow
+def test_what_cannot_be_counted_takes_no_promotion_back(loop, versions, move, told):
+    bare = loop.register(lambda frame: 3 * frame["x"])
+    move("PromoteOperator", version=bare, to="production", policy=loop.policy())
+    assert loop.ledger.production == bare
+    level, message = told()
+    assert level == logging.WARNING
+    assert f"RegistryError: demand version {bare} has no ifp/profile.json" in message
