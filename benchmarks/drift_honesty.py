@@ -28,10 +28,11 @@ from scipy.special import ndtr, ndtri
 from airflow_provider_ifp.core.calibration import calibrate
 from airflow_provider_ifp.core.counts import Counts, count_numbers
 from airflow_provider_ifp.core.drift import check_drift
+from airflow_provider_ifp.core.feature_profile import NumericProfile
 from airflow_provider_ifp.core.judge import judge
 from airflow_provider_ifp.core.measure import measure
 from airflow_provider_ifp.core.moments import Moments
-from airflow_provider_ifp.core.profile import NumericProfile, Profile
+from airflow_provider_ifp.core.profile import Profile
 from airflow_provider_ifp.core.reference import profile_numbers
 from airflow_provider_ifp.core.rule import Rule
 from environments import PACKAGES, make_environment

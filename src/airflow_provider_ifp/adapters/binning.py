@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.profile import NumericProfile
+    from airflow_provider_ifp.core.feature_profile import NumericProfile
 
 _SORTED: Final = 131_072
 _COMPARED: Final = 65_536

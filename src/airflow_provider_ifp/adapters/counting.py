@@ -35,7 +35,7 @@ from airflow_provider_ifp.core.counts import (
     no_rows,
 )
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import CategoricalProfile, ListProfile, NumericProfile
+from airflow_provider_ifp.core.feature_profile import CategoricalProfile, ListProfile, NumericProfile
 from airflow_provider_ifp.core.reference import measure_lists
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.profile import Feature, Profile
+    from airflow_provider_ifp.core.feature_profile import Feature
+    from airflow_provider_ifp.core.profile import Profile
 
 _PLURAL: Final = {"text": "text", "boolean": "booleans", "number": "numbers", "time": "timestamps or dates"}
 # Small batches are counted together, since every counting has costs of its own.

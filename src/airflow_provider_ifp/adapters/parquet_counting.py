@@ -8,7 +8,7 @@ from airflow_provider_ifp.adapters.columns import place_of
 from airflow_provider_ifp.adapters.counting import WindowCounter, require_kind
 from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, opened, rows_of
 from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
-from airflow_provider_ifp.core.profile import CategoricalProfile
+from airflow_provider_ifp.core.feature_profile import CategoricalProfile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from airflow_provider_ifp.adapters.columns import Column
-    from airflow_provider_ifp.core.profile import Feature
+    from airflow_provider_ifp.core.feature_profile import Feature
 
 
 def profile_table(

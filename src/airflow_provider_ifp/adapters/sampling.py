@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_ifp.adapters.window_parts import PartSource
+    from airflow_provider_ifp.core.feature_profile import Feature
     from airflow_provider_ifp.core.parts import Part
-    from airflow_provider_ifp.core.profile import Feature
 
 SAMPLED_ROWS: Final = 1_000_000
 # No column of a dataset is called so.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.sql_dialects import Dialect
     from airflow_provider_ifp.core.counts import Grid
-    from airflow_provider_ifp.core.profile import NumericProfile
+    from airflow_provider_ifp.core.feature_profile import NumericProfile
 
 WINDOW: Final = "ifp_window"
 MISSING: Final = -1

@@ -32,7 +32,7 @@ from airflow_provider_ifp.adapters.sql_counting import Rows, count_rows, name_of
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.moments import LARGEST
 from airflow_provider_ifp.core.numeric_bins import Order, empty_numbers, needed_ranks
-from airflow_provider_ifp.core.profile import CategoricalProfile, NumericProfile, Profile
+from airflow_provider_ifp.core.profile import Profile
 from airflow_provider_ifp.core.reference import (
     profile_categories,
     recount,
@@ -46,7 +46,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_ifp.adapters.sql import DatabaseSource
-    from airflow_provider_ifp.core.profile import Feature, ValueType
+    from airflow_provider_ifp.core.feature_profile import (
+        CategoricalProfile,
+        Feature,
+        NumericProfile,
+        ValueType,
+    )
     from airflow_provider_ifp.core.windows import Window
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_ifp.core.counts import Counts
-    from airflow_provider_ifp.core.profile import Feature
+    from airflow_provider_ifp.core.feature_profile import Feature
 
 
 def without_silent(

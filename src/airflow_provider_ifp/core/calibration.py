@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_ifp.core.chance import SIGNIFICANT, chance
 from airflow_provider_ifp.core.counts import Counts, coarsen, merge
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import Feature, ListProfile, Profile
+from airflow_provider_ifp.core.feature_profile import Feature, ListProfile
 from airflow_provider_ifp.core.psi import effect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_ifp.core.profile import Simple
+    from airflow_provider_ifp.core.feature_profile import Simple
+    from airflow_provider_ifp.core.profile import Profile
 
 FEWEST_BLOCKS: Final = 3
 
@@ -38,6 +39,7 @@ def calibrate(profile: Profile, blocks: Sequence[Mapping[str, Counts]]) -> Profi
 
     >>> import numpy as np
     >>> from airflow_provider_ifp.core.counts import count_numbers
+    >>> from airflow_provider_ifp.core.profile import Profile
     >>> from airflow_provider_ifp.core.reference import profile_numbers
     >>> rng = np.random.default_rng(0)
     >>> price, die = rng.normal(np.repeat([0, 0.3, 0.6, 0.9], 1000)), rng.normal(size=4000)

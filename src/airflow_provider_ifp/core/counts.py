@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.profile import CategoricalProfile, NumericProfile, Simple
+    from airflow_provider_ifp.core.feature_profile import CategoricalProfile, NumericProfile, Simple
 
 TOP_CATEGORIES: Final = 50
 NAMED_UNSEEN: Final = 100

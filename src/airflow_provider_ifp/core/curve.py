@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_ifp.core.counts import Counts
+    from airflow_provider_ifp.core.feature_profile import NumericProfile
     from airflow_provider_ifp.core.moments import Moments
-    from airflow_provider_ifp.core.profile import NumericProfile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

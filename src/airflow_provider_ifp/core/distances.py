@@ -23,7 +23,7 @@ from airflow_provider_ifp.core.curve import Curve, curve_of
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.core.counts import Counts
-    from airflow_provider_ifp.core.profile import NumericProfile
+    from airflow_provider_ifp.core.feature_profile import NumericProfile
 
 # The mean of Kolmogorov's distribution: sqrt(pi / 2) ln 2.
 _MEAN_SUPREMUM: Final = math.sqrt(math.pi / 2) * math.log(2)

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_ifp.core.counts import Counts
+    from airflow_provider_ifp.core.feature_profile import NumericProfile, Simple
     from airflow_provider_ifp.core.findings import DriftCheck
-    from airflow_provider_ifp.core.profile import NumericProfile, Profile, Simple
+    from airflow_provider_ifp.core.profile import Profile
     from airflow_provider_ifp.core.windows import Window
 
 FORMAT: Final = "ifp.drift/1"

@@ -20,7 +20,7 @@ from airflow_provider_ifp.core.summary import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_ifp.core.profile import Simple
+    from airflow_provider_ifp.core.feature_profile import Simple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

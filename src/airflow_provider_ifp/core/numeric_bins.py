@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
+from airflow_provider_ifp.core.feature_profile import NumericProfile
 from airflow_provider_ifp.core.moments import Moments
-from airflow_provider_ifp.core.profile import NumericProfile
 from airflow_provider_ifp.core.quantiles import finite_quantiles, ranks_of
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_ifp.core.counts import Counts
-    from airflow_provider_ifp.core.profile import Simple
+    from airflow_provider_ifp.core.feature_profile import Simple
 
 SMALLEST_SHARE: Final = 1e-4
 

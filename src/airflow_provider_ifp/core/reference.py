@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from airflow_provider_ifp.core.counts import Counts, count_numbers
-from airflow_provider_ifp.core.moments import LARGEST, Moments
-from airflow_provider_ifp.core.numeric_bins import FINE, TAILS, TENTHS, Order, empty_numbers
-from airflow_provider_ifp.core.profile import (
+from airflow_provider_ifp.core.feature_profile import (
     CategoricalProfile,
     Feature,
     ListProfile,
     NumericProfile,
     ValueType,
 )
+from airflow_provider_ifp.core.moments import LARGEST, Moments
+from airflow_provider_ifp.core.numeric_bins import FINE, TAILS, TENTHS, Order, empty_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

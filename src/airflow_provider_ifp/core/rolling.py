@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_provider_ifp.core.counts import Counts
+from airflow_provider_ifp.core.feature_profile import CategoricalProfile, ListProfile
 from airflow_provider_ifp.core.parts import Part
-from airflow_provider_ifp.core.profile import CategoricalProfile, ListProfile, Profile, Segment
+from airflow_provider_ifp.core.profile import Profile, Segment
 from airflow_provider_ifp.core.reference import rebase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_ifp.core.profile import Feature
+    from airflow_provider_ifp.core.feature_profile import Feature
 
 
 def rolling_reference(profile: Profile, before: Part, now: Part) -> tuple[Profile, Part]:

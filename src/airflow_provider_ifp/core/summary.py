@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_ifp.core.counts import Counts
-    from airflow_provider_ifp.core.profile import CategoricalProfile, NumericProfile
+    from airflow_provider_ifp.core.feature_profile import CategoricalProfile, NumericProfile
 
 NAMED_NEW: Final = 20
 # A value that chance alone keeps out of a window once in 20,000 times (e^-10).

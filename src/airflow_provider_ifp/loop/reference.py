@@ -26,9 +26,9 @@ from airflow_provider_ifp.loop.baseline import read_baseline
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.core.feature_profile import Feature
     from airflow_provider_ifp.core.metrics import Answers
     from airflow_provider_ifp.core.policy import Policy
-    from airflow_provider_ifp.core.profile import Feature
     from airflow_provider_ifp.loop.labelled import Columns
 
 PROFILE: Final = "ifp/profile.json"

@@ -15,7 +15,7 @@ from tests.same_counts import require_all_same_counts
 from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import CategoricalProfile, NumericProfile
+from airflow_provider_ifp.core.feature_profile import CategoricalProfile, NumericProfile
 from airflow_provider_ifp.core.psi import psi
 
 TABLE = pa.table(

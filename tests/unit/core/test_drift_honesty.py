@@ -11,10 +11,13 @@ PATH = Path(__file__).parents[3] / "benchmarks" / "drift_honesty.py"
 
 @pytest.fixture(scope="module")
 def honesty():
+    # It imports its neighbours.
+    sys.path.insert(0, str(PATH.parent))
     spec = importlib.util.spec_from_file_location("drift_honesty", PATH)
     module = sys.modules["drift_honesty"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     yield module
+    sys.path.remove(str(PATH.parent))
     del sys.modules["drift_honesty"]
 
 
