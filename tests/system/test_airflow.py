@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.server, pytest.mark.airflow, pytest.mark.timeout(400)]
 
 LINE = "line-training-dag"
 TASKS = ["drift", "train", "validate", "promote_staging", "promote_production"]
+COUNTED_AHEAD = "the log is counted on the bins of line's production"
 
 
 def asset_events(loop, uri):
@@ -63,6 +64,9 @@ def test_without_production_the_loop_fires_and_goes_to_production(loop, first):
     assert loop.registry.aliases("line") == {"production": "1"}
     actors = {event.actor for event in read_ledger(loop.registry, "line").events}
     assert actors == {f"airflow:{LINE}/{first.id}/{task}" for task in TASKS[2:]}
+    said = loop.api.log(LINE, first.id, "promote_production")
+    assert "nothing is counted ahead of the next check: prediction log: " in said
+    assert "Downloading artifacts" not in said
 
 
 def test_the_trainers_output_stands_in_the_tasks_log_and_its_metrics_in_mlflow(loop, first):
@@ -136,6 +140,7 @@ def test_a_person_promotes_by_hand_with_a_reason(loop, first):
     assert (event.by, event.reason, event.replaced) == ("person", "looked at it", "1")
     assert event.actor.startswith("admin (airflow:line-promote/")
     assert asset_events(loop, "ifp://line/production")[-1]["version"] == "2"
+    assert COUNTED_AHEAD in loop.api.log("line-promote", moved.id, "promote")
 
 
 def test_the_rollback_dag_puts_the_last_good_version_back(loop, first):
@@ -144,6 +149,7 @@ def test_the_rollback_dag_puts_the_last_good_version_back(loop, first):
     assert loop.registry.aliases("line") == {"production": "1"}
     assert loop.api.result("line-rollback", back.id, "rollback")["replaced"] == "2"
     assert asset_events(loop, "ifp://line/production")[-1]["version"] == "1"
+    assert COUNTED_AHEAD in loop.api.log("line-rollback", back.id, "rollback")
     refused = loop.run("line-promote", version="9", to="staging", reason="no such version")
     assert refused.state == "failed"
     assert "line has no version '9'" in loop.api.log("line-promote", refused.id, "promote")
