@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.demo.stack import AirflowAddress
 
 _TIMEOUT = 30
-# What only reads is asked again: on a busy machine SQLite is locked for longer than Airflow waits.
+# Everything here can be asked again: on a busy machine SQLite is locked for longer than Airflow waits.
 _AGAIN = Retry(
-    total=3, backoff_factor=1, allowed_methods=["GET"], status_forcelist=[500, 503], raise_on_status=False
+    total=3, backoff_factor=1, allowed_methods=None, status_forcelist=[500, 503], raise_on_status=False
 )
 
 
@@ -68,12 +69,16 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, params: Mapping[str, Any]) -> str:
         """Start a run as the button "Trigger" does, with the form's values; returns the run's id."""
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
         answer = self._session.post(
             f"{self._root}/dags/{dag_id}/dagRuns",
-            json={"logical_date": None, "conf": dict(params)},
+            json={"dag_run_id": run_id, "logical_date": None, "conf": dict(params)},
             timeout=_TIMEOUT,
         )
-        return str(_content(answer)["dag_run_id"])
+        # A run of this name is there: it was begun by a try whose answer was an error.
+        if answer.status_code != requests.codes.conflict:
+            _content(answer)
+        return run_id
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """`queued`, `running`, `success` or `failed`."""
