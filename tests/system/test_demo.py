@@ -176,10 +176,10 @@ def test_the_server_took_version_2_while_users_asked_and_no_request_failed(figur
     assert list(swaps) == ["2013-07-01"]
     swap = swaps["2013-07-01"]
     assert list(swap["answered"]) == ["1", "2"]
-    assert swap["answered"]["2"] == 50
-    assert swap["answered"]["1"] > 100
-    assert swap["failed"] == 0
-    told = f"version 1 answered {swap['answered']['1']:,}, then version 2 answered 50, and none failed"
+    before, after = swap["answered"].values()
+    # Users ask until the run has ended and the new version has answered 50.
+    assert (before > 100, after >= 50, swap["failed"]) == (True, True, 0)
+    told = f"version 1 answered {before:,}, then version 2 answered {after:,}, and none failed"
     assert told in (demos["full"].home / "report.html").read_text(encoding="utf-8")
 
 
