@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -215,7 +215,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--windows", type=int, default=2_000)
     parser.add_argument("--peers", default="", help="of evidently, nannyml, alibi")
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/drift-honesty"))  # noqa: S108 - may be chosen
     parser.add_argument("--peer-windows", type=int, default=40)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--only-peers", action="store_true")
@@ -225,9 +224,8 @@ def main() -> None:
         if args.json:
             args.json.write_text(json.dumps(record, indent=1))
     if args.peers:
-        args.folder.mkdir(parents=True, exist_ok=True)
-        compare(args.folder, args.peers.split(","), args.peer_windows)
-        shutil.rmtree(args.folder)
+        with tempfile.TemporaryDirectory(prefix="drift-honesty-") as folder:
+            compare(Path(folder), args.peers.split(","), args.peer_windows)
 
 
 def measure_ours(most: int) -> list[dict[str, object]]:

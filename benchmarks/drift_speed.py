@@ -1,6 +1,6 @@
 """What counting a window costs: beside decoding it, beside itself at ten times the rows, and beside peers.
 
-    python benchmarks/drift_speed.py [--folder /tmp/drift-bench] [--peers evidently,frouros,...] [--keep]
+    python benchmarks/drift_speed.py [--folder /tmp/drift-speed] [--peers evidently,frouros,...] [--keep]
 
 CPU seconds (user and system), each measurement in a process of its own; all are run in turns, so that a busy
 minute of the machine touches each of them, and the least of each counts. The data are 20 numbers (normal,
@@ -373,13 +373,17 @@ def main() -> None:
     parser.add_argument("--peers", default="", help=f"of {', '.join(PEERS)}; or all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["decoding", "peers"])
-    parser.add_argument("--keep", action="store_true", help="leave the folder")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave the folder; one that was there before is left anyway"
+    )
     parser.add_argument("--step", nargs="+", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.step:
         run_step(chosen.step[0], chosen.step[1:])
         return
     folder: Path = chosen.folder
+    # Somebody else's folder may hold more than ours.
+    keep = chosen.keep or folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / "ref1m.parquet", MILLION, seed=1)
     write_rows(folder / "now1m.parquet", MILLION, seed=2, shift=0.1)
@@ -392,7 +396,7 @@ def main() -> None:
     if chosen.only != "decoding":
         peers = list(PEERS) if chosen.peers == "all" else [one for one in chosen.peers.split(",") if one]
         show_peers(folder, peers, chosen.rounds)
-    if not chosen.keep:
+    if not keep:
         shutil.rmtree(folder)
 
 

@@ -191,6 +191,7 @@ def test_the_page_is_written(gate, tmp_path):
         ("y_true,candidate\n1,1\n0,nan\n", "1 of 2 predictions are NaN"),
         ("y_true,candidate\nyes,yes\n,yes\n", "1 of 2 labels are missing"),
         ("y_true,candidate\nyes,yes\nno,\n", "1 of 2 predictions are missing"),
+        ("y_true,candidate,candidate_score\n1,1,nan\n0,0,nan\n", "2 of 2 scores are missing"),
         ("y_true,candidate\n,\n,\n", "2 of 2 labels are missing; 2 of 2 predictions are missing"),
         ("y_true,candidate\n1,yes\n0,no\n", "the labels are numbers, but the predictions are text"),
         ("y_true,candidate,candidate_score\n1,1,\n0,0,0.1\n", "1 of 2 scores are NaN"),

@@ -69,7 +69,7 @@ def opened(
         raise DatasetError(f"{path}: {error}") from None
 
 
-def rows_of(paths: Sequence[str], filesystem: fs.FileSystem | None) -> int:
+def footer_rows(paths: Sequence[str], filesystem: fs.FileSystem | None) -> int:
     """Return the rows of files, as their footers say.
 
     Raises:

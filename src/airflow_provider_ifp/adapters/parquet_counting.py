@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.columns import place_of
 from airflow_provider_ifp.adapters.counting import WindowCounter, require_kind
-from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, opened, rows_of
+from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, footer_rows, opened
 from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
 from airflow_provider_ifp.core.feature_profile import CategoricalProfile
 
@@ -48,7 +48,7 @@ def count_files(
     """
     counter = WindowCounter(profile, grid)
     texts = [one.name for one in counter.features if isinstance(one, CategoricalProfile)]
-    progress.expect(lambda: rows_of(paths, filesystem) * len(counter.features))
+    progress.expect(lambda: footer_rows(paths, filesystem) * len(counter.features))
     for path in paths:
         with opened(path, filesystem, within=within, texts=texts) as file:
             schema = feature_schema(file, within)

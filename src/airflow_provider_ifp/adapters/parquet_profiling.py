@@ -17,7 +17,7 @@ import numpy as np
 
 from airflow_provider_ifp.adapters.columns import lists, numbers, place_of, value_type
 from airflow_provider_ifp.adapters.counting import WindowCounter
-from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, opened, rows_of
+from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, footer_rows, opened
 from airflow_provider_ifp.adapters.profiling import count_texts, kind_of, require_among
 from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
 from airflow_provider_ifp.core.errors import DatasetError
@@ -64,7 +64,7 @@ def profile_files(
         DatasetError: As `profile_table`; or a file that cannot be read, by its path.
     """
     require_among(features, categorical or ())
-    rows = rows_of(paths, filesystem)
+    rows = footer_rows(paths, filesystem)
     if not rows or not features:
         found = f"{rows} rows and {len(features)} features"
         raise DatasetError(
