@@ -27,7 +27,7 @@ help:
 	@echo "make bench-digest, bench-registry, bench-drift, bench-honesty, bench-gates, bench-shadow, bench-serving   the figures of benchmarks/README.md"
 
 venv: $(READY)
-$(READY): pyproject.toml constraints.txt hatch_build.py src/airflow_provider_ifp/adapters/binning_kernel.c
+$(READY): pyproject.toml constraints.txt hatch_build.py airflow_provider_ifp/adapters/binning_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==0.13.9"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[all,dev]'
@@ -41,7 +41,7 @@ test: $(READY)
 	$(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder -m "not gpu" $(PYTEST_ARGS)
 
 unit: $(READY)
-	$(BIN)/python -m pytest tests/unit src -m "not server and not airflow and not browser and not gpu" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/unit airflow_provider_ifp -m "not server and not airflow and not browser and not gpu" $(PYTEST_ARGS)
 
 test-gpu: $(READY)
 	$(BIN)/python -m pytest -m gpu $(PYTEST_ARGS)

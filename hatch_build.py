@@ -16,7 +16,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import sys_tags
 
-FOLDER = "src/airflow_provider_ifp/adapters"
+FOLDER = "airflow_provider_ifp/adapters"
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fopenmp-simd")
 # What is computed stays what is written: no joined multiplications and additions.
 FLOATS = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")

@@ -13,7 +13,7 @@ RUN apt-get update -q \
 
 WORKDIR /build
 COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
-COPY src src
+COPY airflow_provider_ifp airflow_provider_ifp
 COPY dags dags
 # constraints.txt has no Celery: the tests need none. Airflow's Celery executor breaks with Celery 5.7.
 # asyncpg: the triggerer speaks to the database without blocking.

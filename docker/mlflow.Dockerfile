@@ -7,7 +7,7 @@ RUN pip install --no-cache-dir "uv==0.13.9" \
 
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-COPY src src
+COPY airflow_provider_ifp airflow_provider_ifp
 COPY dags dags
 # boto3: artifacts go to the S3-compatible store.
 RUN uv pip install --system --no-cache --compile-bytecode -c constraints.txt \

@@ -56,7 +56,7 @@ class Checkout:
         outside = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
         # The installed package is this checkout's; the copy's own source comes before it.
         # Of the tests that a step runs a few will do: this suite holds them all.
-        own = {"CI": "true", "PYTHONPATH": str(self.path / "src")}
+        own = {"CI": "true", "PYTHONPATH": str(self.path)}
         own["PYTEST_ADDOPTS"] = "-k 'test_durations or features_follow'"
         own["TMPDIR"] = str(self.path.parent)
         # What mypy found out about other packages does not change from one checkout to the next.

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = "airflow_provider_ifp"
-SOURCE = ROOT / "src" / PACKAGE
+SOURCE = ROOT / PACKAGE
 
 BELOW_AIRFLOW = {"core", "adapters", "training", "report", "loop", "serving"}
 SHELLS = {"hooks", "triggers", "sensors", "operators", "notifications"}

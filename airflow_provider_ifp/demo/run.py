@@ -239,9 +239,9 @@ def _start_of_month_before(first: date) -> date:
 
 
 def _dags_folder() -> Path:
-    """The Dags folder of this repository: beside `src/` in a checkout, inside the package in a wheel."""
+    """The Dags folder of this repository: beside the package in a checkout, inside it in a wheel."""
     packaged = Path(__file__).parent / "dags"
-    checkout = Path(__file__).parents[3] / "dags"
+    checkout = Path(__file__).parents[2] / "dags"
     for folder in (packaged, checkout):
         if (folder / "policies" / "flight-time.yaml").is_file():
             return folder
