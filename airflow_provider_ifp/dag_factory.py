@@ -21,9 +21,9 @@ from airflow.sdk import DAG, Param, get_parsing_context
 
 from airflow_provider_ifp.adapters.policy_files import load_policies
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.lifecycle import STAGES
-from airflow_provider_ifp.core.policy import Policy, require_training_keys
-from airflow_provider_ifp.core.support import unsupported
+from airflow_provider_ifp.core.policy.model import Policy, require_training_keys
+from airflow_provider_ifp.core.policy.support import unsupported
+from airflow_provider_ifp.core.registry.lifecycle import STAGES
 from airflow_provider_ifp.hooks.run_facts import setting
 from airflow_provider_ifp.operators.promote import PromoteOperator, RollbackOperator
 from airflow_provider_ifp.operators.shadow import ShadowGateOperator

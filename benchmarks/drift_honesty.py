@@ -25,16 +25,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from airflow_provider_ifp.core.calibration import calibrate
-from airflow_provider_ifp.core.counts import Counts, count_numbers
-from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.feature_profile import NumericProfile
-from airflow_provider_ifp.core.judge import judge
-from airflow_provider_ifp.core.measure import measure
-from airflow_provider_ifp.core.moments import Moments
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import profile_numbers
-from airflow_provider_ifp.core.rule import Rule
+from airflow_provider_ifp.core.drift.calibration import calibrate
+from airflow_provider_ifp.core.drift.check import check_drift
+from airflow_provider_ifp.core.drift.judge import judge
+from airflow_provider_ifp.core.drift.measure import measure
+from airflow_provider_ifp.core.drift.rule import Rule
+from airflow_provider_ifp.core.profile.counts import Counts, count_numbers
+from airflow_provider_ifp.core.profile.feature import NumericProfile
+from airflow_provider_ifp.core.profile.moments import Moments
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import profile_numbers
 from environments import PACKAGES, make_environment
 
 if TYPE_CHECKING:

@@ -31,8 +31,8 @@ from environments import PACKAGES, make_environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_ifp.core.counts import Counts
-    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.core.profile.counts import Counts
+    from airflow_provider_ifp.core.profile.record import Profile
 
 MILLION: Final = 1_000_000
 GROUP: Final = 1_048_576
@@ -221,7 +221,7 @@ def _without_kernel() -> None:
 
 
 def _profile(folder: str, reference: str, *, numeric: bool) -> Profile:
-    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.core.profile.record import Profile
 
     read = Profile.from_json(json.loads((Path(folder) / f"{reference}.json").read_text()))
     features = tuple(one for one in read.features if not numeric or one.name.startswith("n"))
@@ -229,7 +229,7 @@ def _profile(folder: str, reference: str, *, numeric: bool) -> Profile:
 
 
 def _score(read: Profile, counts: dict[str, Counts]) -> None:
-    from airflow_provider_ifp.core.psi import psi
+    from airflow_provider_ifp.core.drift.psi import psi
 
     for feature in read.features:
         psi(feature, counts[feature.name])  # type: ignore[arg-type]  # there are no lists here

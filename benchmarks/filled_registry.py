@@ -17,10 +17,10 @@ from sqlalchemy import create_engine, text
 
 from airflow_provider_ifp.adapters.fingerprint import folder_manifest
 from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.core.chain import event_key, event_text
 from airflow_provider_ifp.core.digest import canonical_json, digest_manifest
-from airflow_provider_ifp.core.lifecycle import Event, Ledger
-from airflow_provider_ifp.core.moves import Attempt, chain
+from airflow_provider_ifp.core.registry.chain import event_key, event_text
+from airflow_provider_ifp.core.registry.lifecycle import Event, Ledger
+from airflow_provider_ifp.core.registry.moves import Attempt, chain
 from airflow_provider_ifp.loop.move import promote
 from airflow_provider_ifp.training.registration import (
     FILES,

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from airflow_provider_ifp.core.intervals import RESAMPLES, paired_interval
-from airflow_provider_ifp.core.metrics import Answers, compute, direction
+from airflow_provider_ifp.core.metrics.definitions import Answers, compute, direction
+from airflow_provider_ifp.core.metrics.intervals import RESAMPLES, paired_interval
 
 REGRESSION = ("rmse", "mae", "r2")
 CLASSES = ("accuracy", "f1", "precision", "recall", "auc", "log_loss", "brier", "average_precision")

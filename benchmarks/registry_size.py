@@ -27,7 +27,7 @@ from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 
 from airflow_provider_ifp.adapters.ledger import record, resolve
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
-from airflow_provider_ifp.core.moves import plan_judgement
+from airflow_provider_ifp.core.registry.moves import plan_judgement
 from airflow_provider_ifp.demo.services import running_services
 from airflow_provider_ifp.demo.stack import launch_mlflow, wait_for_mlflow
 from airflow_provider_ifp.loop.audit import audit

@@ -30,7 +30,7 @@ import requests
 
 from airflow_provider_ifp.adapters.launchers import end_trees
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
-from airflow_provider_ifp.core.moves import Attempt
+from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.demo.services import free_port, own_environment, running_services
 from airflow_provider_ifp.demo.stack import start_mlflow
 from airflow_provider_ifp.loop.move import promote

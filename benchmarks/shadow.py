@@ -33,8 +33,8 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from airflow_provider_ifp.core.proportions import interval
-from airflow_provider_ifp.core.shadow_statistic import Disagreement, measure_disagreement
+from airflow_provider_ifp.core.metrics.proportions import interval
+from airflow_provider_ifp.core.shadow.statistic import Disagreement, measure_disagreement
 from airflow_provider_ifp.demo.flights import model_rows, read_flights
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import pyarrow as pa
 
 from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.profiling import profile_column, profile_table
-from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.drift_record import Compared, drift_record
-from airflow_provider_ifp.core.profile import ERROR, Profile
-from airflow_provider_ifp.core.rule import Rule
+from airflow_provider_ifp.core.drift.check import check_drift
+from airflow_provider_ifp.core.drift.record import Compared, drift_record
+from airflow_provider_ifp.core.drift.rule import Rule
+from airflow_provider_ifp.core.profile.record import ERROR, Profile
 from airflow_provider_ifp.core.windows import Window, calendar_blocks
 
 RULE = Rule()

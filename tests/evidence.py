@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from airflow_provider_ifp.core.evidence import plot_of
-from airflow_provider_ifp.core.measures import Rows
-from airflow_provider_ifp.core.metrics import Answers
+from airflow_provider_ifp.core.gates.evidence import plot_of
+from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.measures import Rows
 
 
 def residuals(seed, *, compared=True):

@@ -14,7 +14,7 @@ import requests
 
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.core.moves import Attempt
+from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.demo.services import free_port, own_environment
 from airflow_provider_ifp.loop.move import promote, roll_back
 from airflow_provider_ifp.training.model_files import save_model

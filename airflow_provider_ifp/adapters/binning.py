@@ -1,4 +1,4 @@
-"""Numbers into the bins of a profile, exactly and fast: what `core.counts.count_numbers` says, for millions.
+"""Numbers into the bins of a profile, exactly and fast: `core.profile.counts.count_numbers` for millions.
 
 Compiled (`binning_kernel.py`): on the fine grid a table says near which edge a value lies (2 ns a value, the
 moments included; 3 to 4 on an older processor); on coarser grids each of the 10 or 14 edges is compared with
@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from airflow_provider_ifp.adapters.binning_kernel import KERNEL, Kernel, Sums, Table
-from airflow_provider_ifp.core.counts import Counts, Grid
-from airflow_provider_ifp.core.moments import LARGEST, Moments
+from airflow_provider_ifp.core.profile.counts import Counts, Grid
+from airflow_provider_ifp.core.profile.moments import LARGEST, Moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.feature_profile import NumericProfile
+    from airflow_provider_ifp.core.profile.feature import NumericProfile
 
 _SORTED: Final = 131_072
 _COMPARED: Final = 65_536

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from airflow_provider_ifp.core.moments import LARGEST, Moments
+from airflow_provider_ifp.core.profile.moments import LARGEST, Moments
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.feature_profile import NumericProfile
+    from airflow_provider_ifp.core.profile.feature import NumericProfile
 
 SOURCE: Final = Path(__file__).with_suffix(".c")
 # Not by the name of a module: Python would take it for one.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.feature_profile import ValueType
+    from airflow_provider_ifp.core.profile.feature import ValueType
 
     Column: TypeAlias = pa.Array | pa.ChunkedArray
 

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from airflow_provider_ifp.core.counts import Counts
-from airflow_provider_ifp.core.moments import Moments
-from airflow_provider_ifp.core.parts import Part
+from airflow_provider_ifp.core.profile.counts import Counts
+from airflow_provider_ifp.core.profile.moments import Moments
+from airflow_provider_ifp.core.profile.parts import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -26,7 +26,8 @@ from airflow_provider_ifp.adapters.columns import (
     texts,
     value_type,
 )
-from airflow_provider_ifp.core.counts import (
+from airflow_provider_ifp.core.errors import DatasetError
+from airflow_provider_ifp.core.profile.counts import (
     NAMED_UNSEEN,
     TOP_CATEGORIES,
     Counts,
@@ -34,17 +35,16 @@ from airflow_provider_ifp.core.counts import (
     count_categories,
     no_rows,
 )
-from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.feature_profile import CategoricalProfile, ListProfile, NumericProfile
-from airflow_provider_ifp.core.reference import measure_lists
+from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
+from airflow_provider_ifp.core.profile.reference import measure_lists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.feature_profile import Feature
-    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.core.profile.feature import Feature
+    from airflow_provider_ifp.core.profile.record import Profile
 
 _PLURAL: Final = {"text": "text", "boolean": "booleans", "number": "numbers", "time": "timestamps or dates"}
 # Small batches are counted together, since every counting has costs of its own.

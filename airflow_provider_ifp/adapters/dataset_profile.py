@@ -19,14 +19,14 @@ from airflow_provider_ifp.adapters.profiling import profile_table, require_among
 from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
 from airflow_provider_ifp.adapters.storage import first_line, resolve_uri
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.profile.record import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pyarrow as pa
 
-    from airflow_provider_ifp.core.counts import Counts
+    from airflow_provider_ifp.core.profile.counts import Counts
 
 
 def profile_dataset(

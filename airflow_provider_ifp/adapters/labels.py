@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.prediction_errors import ErrorKind
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.windows import Window
 
 _REQUEST, _ROW = "request_id", "row"

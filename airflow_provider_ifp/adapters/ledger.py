@@ -1,4 +1,4 @@
-"""The promotion ledger: decide in `core.lifecycle`, write the event once, project it on to the aliases.
+"""The promotion ledger: decide in `core.registry`, write the event once, project it on to the aliases.
 
 Writing the event is the commit. A crash after it leaves stale aliases, which the next look repairs; a crash
 before it leaves nothing. Two writers at once: one gets the event number, the other looks and decides again.
@@ -10,15 +10,15 @@ import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.registry import PROMOTION
-from airflow_provider_ifp.core.chain import event_key, event_text, read_chain
 from airflow_provider_ifp.core.errors import LedgerConflictError, VersionNotFoundError
-from airflow_provider_ifp.core.lifecycle import STAGES, Ledger
+from airflow_provider_ifp.core.registry.chain import event_key, event_text, read_chain
+from airflow_provider_ifp.core.registry.lifecycle import STAGES, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.lifecycle import Event, Stage
+    from airflow_provider_ifp.core.registry.lifecycle import Event, Stage
 
 log = logging.getLogger(__name__)
 

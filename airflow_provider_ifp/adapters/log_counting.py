@@ -17,9 +17,9 @@ from airflow_provider_ifp.adapters.counting import WindowCounter, require_kind
 from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, opened, path_of
 from airflow_provider_ifp.adapters.scanning import window_filter
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.feature_profile import CategoricalProfile, ListProfile
-from airflow_provider_ifp.core.parts import Part
-from airflow_provider_ifp.core.profile import PREDICTION, SCORE
+from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile
+from airflow_provider_ifp.core.profile.parts import Part
+from airflow_provider_ifp.core.profile.record import PREDICTION, SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from pyarrow import fs
 
     from airflow_provider_ifp.adapters.log_files import LogFile
-    from airflow_provider_ifp.core.counts import Counts
-    from airflow_provider_ifp.core.feature_profile import Feature
-    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.core.profile.counts import Counts
+    from airflow_provider_ifp.core.profile.feature import Feature
+    from airflow_provider_ifp.core.profile.record import Profile
     from airflow_provider_ifp.core.windows import Window
 
 _FEATURES: Final = "features"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_ifp.adapters.registry import Measurement
-    from airflow_provider_ifp.core.lifecycle import Stage
+    from airflow_provider_ifp.core.registry.lifecycle import Stage
 
 _TEXT_LIMIT = 6000
 

@@ -29,7 +29,7 @@ from airflow_provider_ifp.adapters.mlflow_files import MlflowFiles
 from airflow_provider_ifp.adapters.mlflow_journals import PARAM_LIMIT, MlflowJournals, named_experiment
 from airflow_provider_ifp.adapters.registry import ModelVersion, Run, StoredModel
 from airflow_provider_ifp.core.errors import RegistryDeniedError, RegistryError, VersionNotFoundError
-from airflow_provider_ifp.core.lifecycle import STAGES
+from airflow_provider_ifp.core.registry.lifecycle import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mlflow.store.entities import PagedList
 
     from airflow_provider_ifp.adapters.registry import Measurement
-    from airflow_provider_ifp.core.lifecycle import Stage
+    from airflow_provider_ifp.core.registry.lifecycle import Stage
 
 _CONTENT = "ifp.content_digest"
 _PARAM_BATCH = 100  # MLflow's limit of params in one log_batch call

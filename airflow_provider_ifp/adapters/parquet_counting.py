@@ -8,15 +8,15 @@ from airflow_provider_ifp.adapters.columns import place_of
 from airflow_provider_ifp.adapters.counting import WindowCounter, require_kind
 from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_schema, footer_rows, opened
 from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
-from airflow_provider_ifp.core.feature_profile import CategoricalProfile
+from airflow_provider_ifp.core.profile.feature import CategoricalProfile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pyarrow import fs
 
-    from airflow_provider_ifp.core.counts import Counts, Grid
-    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.core.profile.counts import Counts, Grid
+    from airflow_provider_ifp.core.profile.record import Profile
 
 
 def count_files(

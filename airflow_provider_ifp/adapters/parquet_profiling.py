@@ -21,8 +21,8 @@ from airflow_provider_ifp.adapters.parquet_columns import column_parts, feature_
 from airflow_provider_ifp.adapters.profiling import count_texts, kind_of, require_among
 from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import (
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import (
     profile_categories,
     profile_lists,
     profile_numbers,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pyarrow import fs
 
-    from airflow_provider_ifp.core.feature_profile import Feature, ListProfile, NumericProfile
+    from airflow_provider_ifp.core.profile.feature import Feature, ListProfile, NumericProfile
 
 SAMPLED_ROWS: Final = 10_000_000
 # The sample is the same each time, so that the profile is.

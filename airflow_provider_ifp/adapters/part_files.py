@@ -19,8 +19,8 @@ from airflow_provider_ifp.adapters.count_cache import pack_part, unpack_part
 from airflow_provider_ifp.adapters.storage import first_line, resolve_uri, write_atomically
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.parts import Part, merge_parts
-from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.profile.parts import Part, merge_parts
+from airflow_provider_ifp.core.profile.record import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

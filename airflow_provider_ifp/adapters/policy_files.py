@@ -10,10 +10,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from airflow_provider_ifp.adapters.yaml_places import Document, Mark
-from airflow_provider_ifp.core.dialects import translate_dialect
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.policy import Policy
-from airflow_provider_ifp.core.policy_problems import Problem, describe, policy_problems
+from airflow_provider_ifp.core.policy.dialects import translate_dialect
+from airflow_provider_ifp.core.policy.model import Policy
+from airflow_provider_ifp.core.policy.problems import Problem, describe, policy_problems
 
 _NEEDS_KEYS = ("train", "monitor", "budget", "job")
 """Sections whose presence means something: one left empty is a question; `null` says that there is none."""

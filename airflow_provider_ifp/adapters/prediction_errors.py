@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.columns import value_type
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import RIGHT, WRONG
+from airflow_provider_ifp.core.profile.record import RIGHT, WRONG
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.columns import Column

@@ -20,15 +20,15 @@ from airflow_provider_ifp.adapters.columns import (
     value_type,
 )
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.numeric_bins import FINE
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import profile_categories, profile_lists, profile_numbers
+from airflow_provider_ifp.core.profile.numeric_bins import FINE
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import profile_categories, profile_lists, profile_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from airflow_provider_ifp.adapters.columns import Column
-    from airflow_provider_ifp.core.feature_profile import Feature
+    from airflow_provider_ifp.core.profile.feature import Feature
 
 
 def profile_table(

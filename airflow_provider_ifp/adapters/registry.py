@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from airflow_provider_ifp.core.lifecycle import Stage
+    from airflow_provider_ifp.core.registry.lifecycle import Stage
 
 UNRECORDED = "unrecorded"
 PROMOTION, TRAINING = "promotion", "training"

@@ -26,15 +26,15 @@ from airflow_provider_ifp.adapters.profiling import count_texts, kind_of, profil
 from airflow_provider_ifp.adapters.storage import first_line
 from airflow_provider_ifp.adapters.window_parts import part_batches
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import profile_categories, recount
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import profile_categories, recount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_ifp.adapters.window_parts import PartSource
-    from airflow_provider_ifp.core.feature_profile import Feature
-    from airflow_provider_ifp.core.parts import Part
+    from airflow_provider_ifp.core.profile.feature import Feature
+    from airflow_provider_ifp.core.profile.parts import Part
 
 SAMPLED_ROWS: Final = 1_000_000
 # No column of a dataset is called so.

@@ -16,7 +16,7 @@ from airflow_provider_ifp.adapters.datasets import (
 )
 from airflow_provider_ifp.adapters.storage import resolve_uri
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
-from airflow_provider_ifp.core.policy_sections import SqlSource
+from airflow_provider_ifp.core.policy.sections import SqlSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import sqlalchemy as sa
 
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.windows import Window
 
     Connect = Callable[[str], sa.Engine]

@@ -21,14 +21,14 @@ from sqlglot import exp
 
 from airflow_provider_ifp.adapters.columns import value_type
 from airflow_provider_ifp.adapters.sql_types import UNKNOWN
-from airflow_provider_ifp.core.moments import LARGEST
+from airflow_provider_ifp.core.profile.moments import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from airflow_provider_ifp.adapters.sql_dialects import Dialect
-    from airflow_provider_ifp.core.counts import Grid
-    from airflow_provider_ifp.core.feature_profile import NumericProfile
+    from airflow_provider_ifp.core.profile.counts import Grid
+    from airflow_provider_ifp.core.profile.feature import NumericProfile
 
 WINDOW: Final = "ifp_window"
 MISSING: Final = -1

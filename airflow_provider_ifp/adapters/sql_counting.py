@@ -34,17 +34,17 @@ from airflow_provider_ifp.adapters.sql_binning import (
     joined,
 )
 from airflow_provider_ifp.adapters.sql_dialects import Dialect, dialect_of
-from airflow_provider_ifp.core.counts import Counts, Grid, count_categories, no_rows
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.feature_profile import CategoricalProfile, ListProfile, NumericProfile
-from airflow_provider_ifp.core.moments import Moments
+from airflow_provider_ifp.core.profile.counts import Counts, Grid, count_categories, no_rows
+from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
+from airflow_provider_ifp.core.profile.moments import Moments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_provider_ifp.adapters.sql import DatabaseSource
-    from airflow_provider_ifp.core.feature_profile import Feature, Simple
-    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.core.profile.feature import Feature, Simple
+    from airflow_provider_ifp.core.profile.record import Profile
     from airflow_provider_ifp.core.windows import Window
 
 # BigQuery and Snowflake take a million characters, SQLite five hundred branches.

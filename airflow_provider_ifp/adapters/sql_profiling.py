@@ -30,10 +30,10 @@ from airflow_provider_ifp.adapters.sql_binning import (
 )
 from airflow_provider_ifp.adapters.sql_counting import Rows, count_rows, name_of
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.moments import LARGEST
-from airflow_provider_ifp.core.numeric_bins import Order, empty_numbers, needed_ranks
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import (
+from airflow_provider_ifp.core.profile.moments import LARGEST
+from airflow_provider_ifp.core.profile.numeric_bins import Order, empty_numbers, needed_ranks
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import (
     profile_categories,
     recount,
 )
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_ifp.adapters.sql import DatabaseSource
-    from airflow_provider_ifp.core.feature_profile import (
+    from airflow_provider_ifp.core.profile.feature import (
         CategoricalProfile,
         Feature,
         NumericProfile,

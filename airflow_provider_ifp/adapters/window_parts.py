@@ -25,7 +25,7 @@ from airflow_provider_ifp.adapters.dataset_profile import count_dataset
 from airflow_provider_ifp.adapters.parquet_counting import count_files
 from airflow_provider_ifp.adapters.storage import resolve_uri
 from airflow_provider_ifp.core.errors import DatasetError, IfpError
-from airflow_provider_ifp.core.parts import Part
+from airflow_provider_ifp.core.profile.parts import Part
 from airflow_provider_ifp.core.windows import Window
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from pyarrow import fs
 
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.counts import Counts
-    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.core.profile.counts import Counts
+    from airflow_provider_ifp.core.profile.record import Profile
 
 _KINDS = ("files", "dataset", "conn_id")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from airflow_provider_ifp.core.policy_types import Path
+from airflow_provider_ifp.core.policy.types import Path
 
 _PLAIN = frozenset(
     f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "timestamp", "map", "seq")

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     import argparse
 
     from airflow_provider_ifp.cli.options import Commands
-    from airflow_provider_ifp.core.findings import DriftCheck
-    from airflow_provider_ifp.core.profile import Profile
-    from airflow_provider_ifp.core.rule import Rule
+    from airflow_provider_ifp.core.drift.findings import DriftCheck
+    from airflow_provider_ifp.core.drift.rule import Rule
+    from airflow_provider_ifp.core.profile.record import Profile
 
 _DATASET = "a Parquet or CSV file, a folder of them, or a URI"
 
@@ -91,7 +91,7 @@ def _profile(options: argparse.Namespace) -> int:
 
 def _drift(options: argparse.Namespace) -> int:
     from airflow_provider_ifp.adapters.dataset_profile import count_dataset
-    from airflow_provider_ifp.core.drift import check_drift
+    from airflow_provider_ifp.core.drift.check import check_drift
 
     rule = _rule(options)
     reference = _reference(options.reference)
@@ -126,8 +126,8 @@ def _rule(options: argparse.Namespace) -> Rule:
     Raises:
         PolicyError: an unknown method, or a threshold that is none.
     """
-    from airflow_provider_ifp.core.policy_monitor import Methods, MonitorSection
-    from airflow_provider_ifp.core.rule import Method, Rule, rule_of
+    from airflow_provider_ifp.core.drift.rule import Method, Rule, rule_of
+    from airflow_provider_ifp.core.policy.monitor import Methods, MonitorSection
 
     known = get_args(Method)
     asked = ["psi"] if options.method is None else options.method

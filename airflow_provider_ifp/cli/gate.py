@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import argparse
 
     from airflow_provider_ifp.cli.options import Commands
-    from airflow_provider_ifp.core.measures import Rows
-    from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.core.metrics.measures import Rows
+    from airflow_provider_ifp.core.registry.verdict import Verdict
 
 
 def add_commands(commands: Commands) -> None:
@@ -58,7 +58,7 @@ def _write_page(file: Path, verdict: Verdict, rows: Rows, positive: object) -> N
     Raises:
         DatasetError: The file cannot be written.
     """
-    from airflow_provider_ifp.core.evidence import plot_of
+    from airflow_provider_ifp.core.gates.evidence import plot_of
     from airflow_provider_ifp.report.verdict_page import verdict_page
 
     try:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_ifp.cli.options import add_json
 from airflow_provider_ifp.cli.output import DONE, say, say_json, tell
 from airflow_provider_ifp.cli.progress import progress
-from airflow_provider_ifp.core.durations import parse_duration
 from airflow_provider_ifp.core.errors import PolicyError
+from airflow_provider_ifp.core.policy.durations import parse_duration
 
 if TYPE_CHECKING:
     from datetime import timedelta

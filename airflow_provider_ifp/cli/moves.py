@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ifp.cli.options import add_json, add_registry, open_registry
 from airflow_provider_ifp.cli.output import DONE, say, say_json
 from airflow_provider_ifp.core.errors import IfpError
-from airflow_provider_ifp.core.lifecycle import STAGES
-from airflow_provider_ifp.core.moves import UNCHECKED, Attempt, Unchecked
+from airflow_provider_ifp.core.registry.lifecycle import STAGES
+from airflow_provider_ifp.core.registry.moves import UNCHECKED, Attempt, Unchecked
 
 if TYPE_CHECKING:
     import argparse

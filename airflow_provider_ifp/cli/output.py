@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.core.registry.verdict import Verdict
 
 DONE, NO, WRONG = 0, 1, 2
 """Exit codes: it was done; the answer is no; wrong use or input."""

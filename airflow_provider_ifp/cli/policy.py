@@ -55,7 +55,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _print_schema(_: argparse.Namespace) -> int:
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
     say(json.dumps(Policy.model_json_schema(), indent=1))
     return DONE

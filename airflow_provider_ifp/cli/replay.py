@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from airflow_provider_ifp.cli.options import Commands
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
 
 def add_commands(commands: Commands) -> None:
@@ -68,7 +68,7 @@ def _limits(options: argparse.Namespace) -> Policy:
         PolicyError: it is wrong, or another model's.
     """
     from airflow_provider_ifp.adapters.policy_files import load_policy
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
     if options.policy is None:
         return Policy.from_json({"model": options.model, "shadow": {"mode": "replay"}})

@@ -14,7 +14,7 @@ from airflow_provider_ifp.core.errors import RegistryDeniedError, RegistryError,
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.cli.options import Commands
-    from airflow_provider_ifp.core.lifecycle import Event, Ledger
+    from airflow_provider_ifp.core.registry.lifecycle import Event, Ledger
 
 _SHOWN = 12  # entries of a list or mapping that the readable form shows
 _WIDE = 60  # characters of a value in a table of differences
@@ -94,7 +94,7 @@ def _versions(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from airflow_provider_ifp.adapters.ledger import resolve
-    from airflow_provider_ifp.core.comparison import tree_differences
+    from airflow_provider_ifp.core.registry.comparison import tree_differences
 
     registry = open_registry(options)
     standings = _ledger(registry, options.model).standings
@@ -209,7 +209,7 @@ def _action(event: Event) -> str:
 
 
 def _stages(ledger: Ledger) -> dict[str, str | None]:
-    from airflow_provider_ifp.core.lifecycle import STAGES
+    from airflow_provider_ifp.core.registry.lifecycle import STAGES
 
     return {stage: ledger.stages.get(stage) for stage in STAGES}
 

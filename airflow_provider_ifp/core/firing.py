@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.policy_trigger import DriftCondition, TriggerGroup
+from airflow_provider_ifp.core.policy.trigger import DriftCondition, TriggerGroup
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_ifp.core.findings import DriftCheck
-    from airflow_provider_ifp.core.lifecycle import Ledger
-    from airflow_provider_ifp.core.policy_trigger import Condition
+    from airflow_provider_ifp.core.drift.findings import DriftCheck
+    from airflow_provider_ifp.core.policy.trigger import Condition
+    from airflow_provider_ifp.core.registry.lifecycle import Ledger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Firing:
 def decide_without_data(ledger: Ledger, *, force: bool, reason: str) -> Firing | None:
     """What is decided before any data is read; None: the data decides.
 
-    >>> from airflow_provider_ifp.core.lifecycle import Ledger
+    >>> from airflow_provider_ifp.core.registry.lifecycle import Ledger
     >>> decide_without_data(Ledger("m"), force=False, reason="").reasons
     ('no production version',)
     """

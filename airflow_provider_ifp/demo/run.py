@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.demo.client import Asked, Asking
     from airflow_provider_ifp.demo.services import Services
     from airflow_provider_ifp.demo.stack import AirflowAddress

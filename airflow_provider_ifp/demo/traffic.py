@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from airflow_provider_ifp.adapters.ledger import resolve
 from airflow_provider_ifp.adapters.prediction_log import read_log
 from airflow_provider_ifp.core.errors import ServiceError
-from airflow_provider_ifp.core.metrics import Answers, compute
+from airflow_provider_ifp.core.metrics.definitions import Answers, compute
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.flights import select_month, write_month
 from airflow_provider_ifp.loop.scoring import score_versions
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.demo.client import Asking, Client
     from airflow_provider_ifp.demo.services import Services
 

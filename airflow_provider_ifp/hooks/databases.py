@@ -13,14 +13,14 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from jinja2 import TemplateError
 
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.policy_sections import SqlSource
+from airflow_provider_ifp.core.policy.sections import SqlSource
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import BaseOperator, Connection, Context
 
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
 
 def connect(conn_id: str) -> sa.Engine:

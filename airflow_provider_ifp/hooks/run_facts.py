@@ -13,9 +13,9 @@ from airflow.sdk.exceptions import AirflowFailException
 from airflow_provider_ifp.adapters.policy_files import load_policy
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.moves import Attempt
-from airflow_provider_ifp.core.policy import Policy
-from airflow_provider_ifp.core.support import unsupported
+from airflow_provider_ifp.core.policy.model import Policy
+from airflow_provider_ifp.core.policy.support import unsupported
+from airflow_provider_ifp.core.registry.moves import Attempt
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -19,11 +19,11 @@ from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.labels import errors_of, find_labels
 from airflow_provider_ifp.adapters.log_files import has_labels, list_files, list_label_files
 from airflow_provider_ifp.adapters.prediction_log import read_log
-from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.drift_record import Compared
-from airflow_provider_ifp.core.parts import Part, merge_parts
-from airflow_provider_ifp.core.profile import ERROR, Profile
-from airflow_provider_ifp.core.rule import Rule
+from airflow_provider_ifp.core.drift.check import check_drift
+from airflow_provider_ifp.core.drift.record import Compared
+from airflow_provider_ifp.core.drift.rule import Rule
+from airflow_provider_ifp.core.profile.parts import Part, merge_parts
+from airflow_provider_ifp.core.profile.record import ERROR, Profile
 from airflow_provider_ifp.core.windows import Window, calendar_blocks
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.labels import Labels
     from airflow_provider_ifp.adapters.prediction_errors import ErrorKind
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
 _STAGE: Final = "production"
 _FORMAT: Final = "1"

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.ledger import project, read_ledger
 from airflow_provider_ifp.adapters.registry import PROMOTION, UNRECORDED
-from airflow_provider_ifp.core.chain import breaks, sound_part, void_numbers
 from airflow_provider_ifp.core.errors import RegistryError, VersionNotFoundError
-from airflow_provider_ifp.core.lifecycle import STAGES
+from airflow_provider_ifp.core.registry.chain import breaks, sound_part, void_numbers
+from airflow_provider_ifp.core.registry.lifecycle import STAGES
 from airflow_provider_ifp.loop.findings import (
     Finding,
     Sight,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.lifecycle import Ledger
+    from airflow_provider_ifp.core.registry.lifecycle import Ledger
     from airflow_provider_ifp.loop.verify import Stored
 
 _FIRST = (broken_ledger, moved_aliases)

@@ -14,7 +14,7 @@ from airflow_provider_ifp.core.errors import (
     LedgerConflictError,
     RegistryError,
 )
-from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.profile.record import Profile
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import Registry

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.registry import Registry
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
 
 def check(

@@ -14,14 +14,14 @@ from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.registry import UNRECORDED
 from airflow_provider_ifp.adapters.table_files import read_table
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.gates import Subject, judge
-from airflow_provider_ifp.core.metric_names import needs_score
+from airflow_provider_ifp.core.gates.judge import Subject, judge
+from airflow_provider_ifp.core.metrics.names import needs_score
 from airflow_provider_ifp.loop.judging import measures_of, to_answers, to_rows, to_slices
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.core.measures import Rows
-    from airflow_provider_ifp.core.policy import Policy
-    from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.core.metrics.measures import Rows
+    from airflow_provider_ifp.core.policy.model import Policy
+    from airflow_provider_ifp.core.registry.verdict import Verdict
 
 LABEL: Final = "y_true"
 CANDIDATE: Final = "candidate"

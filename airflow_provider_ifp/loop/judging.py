@@ -10,16 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
-from airflow_provider_ifp.core.measures import Measures, Rows, own_metric
-from airflow_provider_ifp.core.metrics import Answers
+from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.measures import Measures, Rows, own_metric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.measures import OwnFunction
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.metrics.measures import OwnFunction
+    from airflow_provider_ifp.core.policy.model import Policy
 
 MISSING: Final = "(missing)"
 

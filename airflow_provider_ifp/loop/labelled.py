@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_ifp.adapters.sources import Source
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.windows import Window
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from airflow_provider_ifp.adapters.fingerprint import Fingerprint
 from airflow_provider_ifp.adapters.sources import reopen_source
 from airflow_provider_ifp.core.errors import DatasetError, IfpError, ReproductionError
-from airflow_provider_ifp.core.leakage import Overlap
+from airflow_provider_ifp.core.gates.leakage import Overlap
 from airflow_provider_ifp.loop.recorded import read_provenance, to_window
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.verdict import Check
+    from airflow_provider_ifp.core.registry.verdict import Check
     from airflow_provider_ifp.loop.holdout import Holdout
 
 

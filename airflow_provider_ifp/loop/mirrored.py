@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.columns import numbers
-from airflow_provider_ifp.core.shadow import Shadowed, Side
-from airflow_provider_ifp.core.shadow_checks import Latency
+from airflow_provider_ifp.core.shadow.checks import Latency
+from airflow_provider_ifp.core.shadow.gate import Shadowed, Side
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.replay import MOST_PAIRS
 from airflow_provider_ifp.loop.scoring import score_versions
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.policy_sections import ShadowSection
+    from airflow_provider_ifp.core.policy.sections import ShadowSection
     from airflow_provider_ifp.loop.labelled import Columns
     from airflow_provider_ifp.loop.shadow_log import Log
 

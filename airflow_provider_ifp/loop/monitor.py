@@ -12,9 +12,9 @@ from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.dataset_profile import count_dataset, profile_dataset
 from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.core.drift import DEFAULT_RULE, check_drift
+from airflow_provider_ifp.core.drift.check import DEFAULT_RULE, check_drift
 from airflow_provider_ifp.core.errors import DatasetError, RegistryError
-from airflow_provider_ifp.core.policy_types import ModelName
+from airflow_provider_ifp.core.policy.types import ModelName
 from airflow_provider_ifp.loop.baseline import Baseline, clear_baseline, read_baseline, set_baseline
 from airflow_provider_ifp.loop.reference import read_reference
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow_provider_ifp.adapters.registry import Registry
-    from airflow_provider_ifp.core.findings import DriftCheck
-    from airflow_provider_ifp.core.profile import Profile
-    from airflow_provider_ifp.core.rule import Rule
+    from airflow_provider_ifp.core.drift.findings import DriftCheck
+    from airflow_provider_ifp.core.drift.rule import Rule
+    from airflow_provider_ifp.core.profile.record import Profile
 
 
 class Monitor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.ledger import read_ledger, record
 from airflow_provider_ifp.core.errors import PromotionRefusedError
-from airflow_provider_ifp.core.moves import (
+from airflow_provider_ifp.core.registry.moves import (
     UNCHECKED,
     Promotion,
     Unchecked,
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.lifecycle import Event, Ledger, Stage
-    from airflow_provider_ifp.core.moves import Attempt
+    from airflow_provider_ifp.core.registry.lifecycle import Event, Ledger, Stage
+    from airflow_provider_ifp.core.registry.moves import Attempt
 
 
 def promote(

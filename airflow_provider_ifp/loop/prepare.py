@@ -15,8 +15,8 @@ from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.manifest import manifest_digest
 from airflow_provider_ifp.adapters.source_code import copy_source_code, read_source_code
 from airflow_provider_ifp.adapters.sources import open_source
-from airflow_provider_ifp.core.build import Build
-from airflow_provider_ifp.core.policy import require_training_keys
+from airflow_provider_ifp.core.policy.model import require_training_keys
+from airflow_provider_ifp.core.registry.build import Build
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
 from airflow_provider_ifp.loop.reference import make_reference, write_profile
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.source_code import SourceCode
     from airflow_provider_ifp.adapters.sources import Connect, Source
-    from airflow_provider_ifp.core.policy import Policy
-    from airflow_provider_ifp.core.policy_sections import TrainSection
+    from airflow_provider_ifp.core.policy.model import Policy
+    from airflow_provider_ifp.core.policy.sections import TrainSection
     from airflow_provider_ifp.core.windows import Windows
     from airflow_provider_ifp.loop.labelled import Columns
 

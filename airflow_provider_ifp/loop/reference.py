@@ -17,18 +17,18 @@ from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.prediction_errors import error_kind, prediction_errors
 from airflow_provider_ifp.adapters.profiling import count_texts, profile_column, profile_table
 from airflow_provider_ifp.adapters.scanning import in_utc, window_filter
-from airflow_provider_ifp.core.calibration import FEWEST_BLOCKS, calibrate
+from airflow_provider_ifp.core.drift.calibration import FEWEST_BLOCKS, calibrate
 from airflow_provider_ifp.core.errors import PolicyError, RegistryError
-from airflow_provider_ifp.core.profile import ERROR, PREDICTION, SCORE, Profile, Segment
-from airflow_provider_ifp.core.reference import profile_categories, profile_lists, profile_numbers
+from airflow_provider_ifp.core.profile.record import ERROR, PREDICTION, SCORE, Profile, Segment
+from airflow_provider_ifp.core.profile.reference import profile_categories, profile_lists, profile_numbers
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.baseline import read_baseline
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.feature_profile import Feature
-    from airflow_provider_ifp.core.metrics import Answers
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.metrics.definitions import Answers
+    from airflow_provider_ifp.core.policy.model import Policy
+    from airflow_provider_ifp.core.profile.feature import Feature
     from airflow_provider_ifp.loop.labelled import Columns
 
 PROFILE: Final = "ifp/profile.json"

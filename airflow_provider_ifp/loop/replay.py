@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from airflow_provider_ifp.adapters.prediction_log import write_predictions
-from airflow_provider_ifp.core.shadow import Shadowed, Side
-from airflow_provider_ifp.core.shadow_checks import Latency
+from airflow_provider_ifp.core.shadow.checks import Latency
+from airflow_provider_ifp.core.shadow.gate import Shadowed, Side
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.shadow_log import (
     Pairs,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.policy_sections import ShadowSection
+    from airflow_provider_ifp.core.policy.sections import ShadowSection
     from airflow_provider_ifp.loop.labelled import Columns
     from airflow_provider_ifp.loop.shadow_log import Log
 

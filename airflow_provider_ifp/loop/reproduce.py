@@ -17,7 +17,7 @@ from airflow_provider_ifp.adapters.environment import device_class, read_environ
 from airflow_provider_ifp.adapters.fingerprint import folder_manifest
 from airflow_provider_ifp.adapters.ledger import resolve
 from airflow_provider_ifp.core.errors import DatasetError, RegistryError, ReproductionError, TrainingError
-from airflow_provider_ifp.core.reproduction import (
+from airflow_provider_ifp.core.registry.reproduction import (
     MAX_CHANGED,
     TOLERANCE,
     compare,

@@ -13,8 +13,8 @@ from airflow_provider_ifp.adapters.ledger import read_ledger
 from airflow_provider_ifp.adapters.log_files import has_log
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.gates import Subject
-from airflow_provider_ifp.core.shadow import Shadowed, judge_shadow
+from airflow_provider_ifp.core.gates.judge import Subject
+from airflow_provider_ifp.core.shadow.gate import Shadowed, judge_shadow
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.labelled import Columns, labelled_columns, read_labelled
 from airflow_provider_ifp.loop.mirrored import Traffic, compare_mirrored, count_mirrored
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.moves import Attempt
-    from airflow_provider_ifp.core.policy import Policy
-    from airflow_provider_ifp.core.policy_sections import ShadowSection
-    from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.core.policy.model import Policy
+    from airflow_provider_ifp.core.policy.sections import ShadowSection
+    from airflow_provider_ifp.core.registry.moves import Attempt
+    from airflow_provider_ifp.core.registry.verdict import Verdict
     from airflow_provider_ifp.core.windows import Window
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from airflow_provider_ifp.adapters.columns import lists, numbers, text_of, value_type
 from airflow_provider_ifp.adapters.prediction_log import read_log
 from airflow_provider_ifp.core.errors import PredictionLogError
-from airflow_provider_ifp.core.shadow import Side
+from airflow_provider_ifp.core.shadow.gate import Side
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

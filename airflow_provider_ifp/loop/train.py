@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.core.build import UNRECORDED, differences
 from airflow_provider_ifp.core.errors import RegistryError
+from airflow_provider_ifp.core.registry.build import UNRECORDED, differences
 from airflow_provider_ifp.loop.claim import Patience, heartbeat, newest, take_turn
 from airflow_provider_ifp.loop.launch import launch
 from airflow_provider_ifp.loop.prepare import prepare
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.launchers import Launcher
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.loop.prepare import Prepared
     from airflow_provider_ifp.training.provenance import CodeRecord
     from airflow_provider_ifp.training.spec import Result, Spec

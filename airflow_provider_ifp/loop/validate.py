@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.core.evidence import Evidence, drifted_features, plot_of
-from airflow_provider_ifp.core.gates import Subject, judge, refuse
-from airflow_provider_ifp.core.slices import unseen_slices
-from airflow_provider_ifp.core.verdict import Check
+from airflow_provider_ifp.core.gates.evidence import Evidence, drifted_features, plot_of
+from airflow_provider_ifp.core.gates.judge import Subject, judge, refuse
+from airflow_provider_ifp.core.gates.slices import unseen_slices
+from airflow_provider_ifp.core.registry.verdict import Check
 from airflow_provider_ifp.loop.drift_report import RECORD as DRIFT_RECORD
 from airflow_provider_ifp.loop.holdout import count_traffic, read_holdout
 from airflow_provider_ifp.loop.judging import measures_of, to_answers, to_rows
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.metrics import Answers
-    from airflow_provider_ifp.core.moves import Attempt
-    from airflow_provider_ifp.core.policy import Policy
-    from airflow_provider_ifp.core.policy_validation import ValidationSection
-    from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.core.metrics.definitions import Answers
+    from airflow_provider_ifp.core.policy.model import Policy
+    from airflow_provider_ifp.core.policy.validation import ValidationSection
+    from airflow_provider_ifp.core.registry.moves import Attempt
+    from airflow_provider_ifp.core.registry.verdict import Verdict
     from airflow_provider_ifp.training.scorer import Scored
 
 log = logging.getLogger(__name__)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 
 from airflow_provider_ifp.adapters.ledger import record
 from airflow_provider_ifp.core.digest import digest_json
-from airflow_provider_ifp.core.moves import plan_judgement
+from airflow_provider_ifp.core.registry.moves import plan_judgement
 from airflow_provider_ifp.report.verdict_page import NOTHING, verdict_page
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.core.evidence import Evidence
-    from airflow_provider_ifp.core.moves import Attempt
-    from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.core.gates.evidence import Evidence
+    from airflow_provider_ifp.core.registry.moves import Attempt
+    from airflow_provider_ifp.core.registry.verdict import Verdict
 
 REPORT: Final = "ifp/report.html"
 """The page of a version's newest verdict, in its training run."""

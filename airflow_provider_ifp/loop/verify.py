@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.fingerprint import folder_manifest
 from airflow_provider_ifp.adapters.registry import PROMOTION, UNRECORDED
-from airflow_provider_ifp.core.chain import sound_part
 from airflow_provider_ifp.core.digest import digest_json, digest_manifest, file_changes
 from airflow_provider_ifp.core.errors import (
     IfpError,
@@ -22,14 +21,15 @@ from airflow_provider_ifp.core.errors import (
     RegistryError,
     RegistryUnreachableError,
 )
-from airflow_provider_ifp.core.lifecycle import Ledger
+from airflow_provider_ifp.core.registry.chain import sound_part
+from airflow_provider_ifp.core.registry.lifecycle import Ledger
 from airflow_provider_ifp.training.registration import FILES, PROVENANCE, content_digest, registered_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry, StoredModel
-    from airflow_provider_ifp.core.lifecycle import Event
+    from airflow_provider_ifp.core.registry.lifecycle import Event
 
 NO_ANSWER = (RegistryUnreachableError, RegistryDeniedError)
 """With these we know nothing: they are no problem of the version's."""

@@ -6,15 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ifp.adapters.log_files import describe_search
-from airflow_provider_ifp.core.answers import without_silent
-from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.drift_record import Compared, drift_record
+from airflow_provider_ifp.core.drift.answers import without_silent
+from airflow_provider_ifp.core.drift.check import check_drift
+from airflow_provider_ifp.core.drift.findings import DriftCheck
+from airflow_provider_ifp.core.drift.persistence import persistent
+from airflow_provider_ifp.core.drift.record import Compared, drift_record
+from airflow_provider_ifp.core.drift.rule import Rule, rule_of
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
-from airflow_provider_ifp.core.findings import DriftCheck
-from airflow_provider_ifp.core.persistence import persistent
-from airflow_provider_ifp.core.profile import ERROR
-from airflow_provider_ifp.core.rolling import rolling_reference
-from airflow_provider_ifp.core.rule import Rule, rule_of
+from airflow_provider_ifp.core.profile.record import ERROR
+from airflow_provider_ifp.core.profile.rolling import rolling_reference
 from airflow_provider_ifp.core.windows import Window, calendar_blocks, current_window, preceding
 from airflow_provider_ifp.loop.answer_errors import ErrorCounter, profile_of_errors
 from airflow_provider_ifp.loop.reference import Reference, find_reference
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.count_cache import CountCache
     from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.parts import Part
-    from airflow_provider_ifp.core.policy import Policy
-    from airflow_provider_ifp.core.policy_trigger import DriftCondition
-    from airflow_provider_ifp.core.profile import Profile
+    from airflow_provider_ifp.core.policy.model import Policy
+    from airflow_provider_ifp.core.policy.trigger import DriftCondition
+    from airflow_provider_ifp.core.profile.parts import Part
+    from airflow_provider_ifp.core.profile.record import Profile
 
 _STAGE: Final = "production"
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.registry import Registry
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.core.moves import Attempt
-    from airflow_provider_ifp.core.policy import Policy
-    from airflow_provider_ifp.core.verdict import Verdict
+    from airflow_provider_ifp.core.policy.model import Policy
+    from airflow_provider_ifp.core.registry.moves import Attempt
+    from airflow_provider_ifp.core.registry.verdict import Verdict
 
 
 class Gate(Protocol):

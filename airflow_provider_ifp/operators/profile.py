@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
 
 class CountPartOperator(BaseOperator):
@@ -108,8 +108,8 @@ class CheckPartsOperator(BaseOperator):
 
     def _check(self) -> dict[str, Any]:
         from airflow_provider_ifp.adapters.part_files import merge_counts, parse_all, read_profile, write_json
-        from airflow_provider_ifp.core.drift import DEFAULT_RULE, check_drift
-        from airflow_provider_ifp.core.rule import rule_of
+        from airflow_provider_ifp.core.drift.check import DEFAULT_RULE, check_drift
+        from airflow_provider_ifp.core.drift.rule import rule_of
 
         profile = read_profile(_path(self.reference))
         counted = merge_counts(profile, parse_all(self.parts))

@@ -14,8 +14,8 @@ from airflow_provider_ifp.core.errors import (
     PromotionRefusedError,
     VersionNotFoundError,
 )
-from airflow_provider_ifp.core.lifecycle import STAGES
-from airflow_provider_ifp.core.moves import UNCHECKED
+from airflow_provider_ifp.core.registry.lifecycle import STAGES
+from airflow_provider_ifp.core.registry.moves import UNCHECKED
 from airflow_provider_ifp.hooks.assets import announce, announced
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
 from airflow_provider_ifp.hooks.run_facts import attempt, cache_folder, run_time, setting, to_policy
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
 _REFUSED = (PromotionRefusedError, VersionNotFoundError, DigestMismatchError)
 

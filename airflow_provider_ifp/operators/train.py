@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_ifp.adapters.launchers import Launcher
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
 _NO_RETRY_HELPS = (PolicyError, EntrypointError, DatasetError, LossNotFiniteError, ModelError)
 

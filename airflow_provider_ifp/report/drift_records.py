@@ -66,7 +66,7 @@ class WindowRecord(Record):
 
 
 class DriftRecord(Record):
-    """A check, as `core/drift_record.py` writes it."""
+    """A check, as `core/drift/record.py` writes it."""
 
     model: str
     version: str

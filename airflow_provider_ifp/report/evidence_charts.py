@@ -9,7 +9,7 @@ from airflow_provider_ifp.report.page import Column, draw_table
 from airflow_provider_ifp.report.share_chart import Share, draw_shares
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.core.evidence import Evidence
+    from airflow_provider_ifp.core.gates.evidence import Evidence
 
 _PLOTS = {
     "residuals": ("Errors on the holdout: prediction less label", "production", "candidate"),

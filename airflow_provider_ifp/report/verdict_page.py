@@ -6,7 +6,7 @@ import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.core.evidence import Evidence
+from airflow_provider_ifp.core.gates.evidence import Evidence
 from airflow_provider_ifp.report.evidence_charts import draw_evidence
 from airflow_provider_ifp.report.interval_chart import Span, draw_spans
 from airflow_provider_ifp.report.markup import Child, Markup, element, render

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_ifp.core.policy import Policy
+    from airflow_provider_ifp.core.policy.model import Policy
 
 
 class DriftSensor(BaseSensorOperator, SkipMixin):

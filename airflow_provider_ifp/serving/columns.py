@@ -16,14 +16,14 @@ from mlflow.types import DataType
 from mlflow.types.schema import AnyType
 
 from airflow_provider_ifp.core.errors import ModelError
-from airflow_provider_ifp.core.feature_profile import CategoricalProfile, ListProfile, NumericProfile
-from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
+from airflow_provider_ifp.core.profile.record import Profile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from airflow_provider_ifp.core.feature_profile import Feature
+    from airflow_provider_ifp.core.profile.feature import Feature
 
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
 _LOSE_THEIR_TYPE = {pa.bool_(), pa.int32(), pa.int64()}

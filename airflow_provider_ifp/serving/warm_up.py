@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.errors import ModelError
-from airflow_provider_ifp.core.feature_profile import CategoricalProfile, ListProfile, NumericProfile
+from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
 from airflow_provider_ifp.serving.frames import Asked, join_columns
 from airflow_provider_ifp.serving.open_inference import datatype_of
 from airflow_provider_ifp.serving.wire import Tensor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from airflow_provider_ifp.core.feature_profile import Feature
+    from airflow_provider_ifp.core.profile.feature import Feature
     from airflow_provider_ifp.serving.answering import Served
     from airflow_provider_ifp.serving.columns import Column
 

@@ -10,7 +10,7 @@ import anyio
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_ifp.core.errors import IfpError, RegistryError
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.hooks.databases import label_database
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook, RegistryAddress
 

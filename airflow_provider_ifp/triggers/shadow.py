@@ -15,7 +15,7 @@ from airflow_provider_ifp.core.errors import (
     RegistryError,
     RegistryUnreachableError,
 )
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook, RegistryAddress
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from tests.fault.jobs import replay
 
 from airflow_provider_ifp.adapters.ledger import project, read_ledger
 from airflow_provider_ifp.core.errors import IfpError
-from airflow_provider_ifp.core.lifecycle import STAGES, Ledger
+from airflow_provider_ifp.core.registry.lifecycle import STAGES, Ledger
 from airflow_provider_ifp.training.loading import fetch
 
 if TYPE_CHECKING:

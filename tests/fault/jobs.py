@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from airflow_provider_ifp.adapters.ledger import read_ledger, record
-from airflow_provider_ifp.core.lifecycle import Ledger
-from airflow_provider_ifp.core.moves import (
+from airflow_provider_ifp.core.registry.lifecycle import Ledger
+from airflow_provider_ifp.core.registry.moves import (
     Attempt,
     Promotion,
     Unchecked,
@@ -26,7 +26,7 @@ from airflow_provider_ifp.training.registration import Registration, register
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry import Registry
-    from airflow_provider_ifp.core.lifecycle import Event, Stage
+    from airflow_provider_ifp.core.registry.lifecycle import Event, Stage
 
 FILES = 3
 FILE_BYTES = 100_000

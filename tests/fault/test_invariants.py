@@ -11,7 +11,7 @@ from tests.fault.jobs import Acknowledgements, Job, perform
 from airflow_provider_ifp.adapters.ledger import append, read_ledger
 from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
 from airflow_provider_ifp.core.errors import PromotionRefusedError
-from airflow_provider_ifp.core.moves import chain
+from airflow_provider_ifp.core.registry.moves import chain
 
 MODEL = "demand"
 REGISTER = Job(kind="register", model=MODEL, nonce="a", content="weights")

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 
 from airflow_provider_ifp.adapters.registry import PROMOTION
 from airflow_provider_ifp.cli import main
-from airflow_provider_ifp.core.chain import event_key
+from airflow_provider_ifp.core.registry.chain import event_key
 
 pytestmark = pytest.mark.server
 

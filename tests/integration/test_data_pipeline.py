@@ -14,7 +14,7 @@ from airflow_provider_ifp.adapters.datasets import feature_columns, open_dataset
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.core.psi import psi
+from airflow_provider_ifp.core.drift.psi import psi
 from airflow_provider_ifp.core.windows import current_window, training_windows
 from airflow_provider_ifp.demo.flights import select_month, write_month
 

@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.hooks.databases import connect, label_database, rendered
 from airflow_provider_ifp.operators.train import TrainOperator
 

@@ -14,7 +14,7 @@ from airflow_provider_ifp.adapters.launchers import LocalLauncher
 from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
 from airflow_provider_ifp.adapters.policy_files import load_policy
 from airflow_provider_ifp.core.errors import TrainingError
-from airflow_provider_ifp.core.moves import Attempt
+from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.flights import model_rows, read_flights, write_month
 from airflow_provider_ifp.loop.reproduce import reproduce

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 import airflow_provider_ifp as ifp
+from airflow_provider_ifp.core.drift.rule import Rule
 from airflow_provider_ifp.core.errors import DatasetError, DigestMismatchError, RegistryError
-from airflow_provider_ifp.core.rule import Rule
 from airflow_provider_ifp.loop.baseline import BASELINE, FILE, read_baseline
 from airflow_provider_ifp.loop.monitor import Monitor
 

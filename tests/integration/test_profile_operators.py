@@ -17,8 +17,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.drift.check import check_drift
+from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.demo.services import own_environment
 from airflow_provider_ifp.operators.profile import (
     CheckPartsOperator,

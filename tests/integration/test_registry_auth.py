@@ -21,7 +21,7 @@ from airflow_provider_ifp.adapters.mlflow_auth import HeldAuth, held_address
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.cli import main
 from airflow_provider_ifp.core.errors import RegistryDeniedError, VersionNotFoundError
-from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_promotion
+from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, plan_promotion
 from airflow_provider_ifp.hooks.registry import ModelRegistryHook
 from airflow_provider_ifp.training.loading import fetch
 

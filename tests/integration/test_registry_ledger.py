@@ -10,8 +10,8 @@ import pytest
 from airflow_provider_ifp.adapters.ledger import append, project, read_ledger, record, resolve
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import LedgerConflictError, RegistryError, VersionNotFoundError
-from airflow_provider_ifp.core.lifecycle import REASON_LIMIT, Event, Ledger
-from airflow_provider_ifp.core.moves import (
+from airflow_provider_ifp.core.registry.lifecycle import REASON_LIMIT, Event, Ledger
+from airflow_provider_ifp.core.registry.moves import (
     Attempt,
     Promotion,
     chain,

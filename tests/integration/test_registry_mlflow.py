@@ -21,7 +21,7 @@ from airflow_provider_ifp.core.errors import (
     RegistryUnreachableError,
     VersionNotFoundError,
 )
-from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_promotion
+from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, plan_promotion
 from airflow_provider_ifp.demo.services import free_port
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.model_files import save_model

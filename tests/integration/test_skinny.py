@@ -20,7 +20,7 @@ import airflow_provider_ifp as ifp
 from airflow_provider_ifp.adapters.ledger import record, read_ledger
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import RegistryError
-from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_promotion, plan_rollback
+from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, plan_promotion, plan_rollback
 from airflow_provider_ifp.training.loading import fetch, open_model
 from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.registration import Registration, register

@@ -21,10 +21,10 @@ from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.adapters.sql import DatabaseSource
 from airflow_provider_ifp.adapters.sql_counting import count_sql
 from airflow_provider_ifp.adapters.sql_profiling import profile_sql
-from airflow_provider_ifp.core.counts import coarsen, no_rows
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import profile_categories, profile_lists, profile_numbers
+from airflow_provider_ifp.core.profile.counts import coarsen, no_rows
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import profile_categories, profile_lists, profile_numbers
 from airflow_provider_ifp.core.windows import Window
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:duckdb_engine", "ignore::ResourceWarning")

@@ -19,7 +19,7 @@ from airflow_provider_ifp.adapters.dataset_profile import count_dataset, profile
 from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.adapters.progress import Progress
 from airflow_provider_ifp.cli import main, progress
-from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.profile.record import Profile
 
 
 def draw(seed, rows=3_000, shift=0.0):

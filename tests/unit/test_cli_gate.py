@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from tests import seed
 
 from airflow_provider_ifp.cli import main
-from airflow_provider_ifp.core.gates import Subject, judge
-from airflow_provider_ifp.core.measures import Measures, Rows
-from airflow_provider_ifp.core.metrics import Answers
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.gates.judge import Subject, judge
+from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.measures import Measures, Rows
+from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.loop.judged_file import judge_file
 
 RMSE = """\

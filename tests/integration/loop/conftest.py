@@ -19,8 +19,8 @@ from airflow_provider_ifp.adapters.ledger import read_ledger, record
 from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
 from airflow_provider_ifp.adapters.prediction_log import write_predictions
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.core.moves import Attempt, plan_judgement
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.model import Policy
+from airflow_provider_ifp.core.registry.moves import Attempt, plan_judgement
 from airflow_provider_ifp.loop.check import check
 from airflow_provider_ifp.loop.claim import Patience
 from airflow_provider_ifp.loop.move import promote

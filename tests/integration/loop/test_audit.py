@@ -10,10 +10,10 @@ import pytest
 from airflow_provider_ifp.adapters.ledger import read_ledger, record
 from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
 from airflow_provider_ifp.adapters.registry import PROMOTION, ModelVersion, StoredModel
-from airflow_provider_ifp.core.chain import event_key, event_text
 from airflow_provider_ifp.core.errors import DigestMismatchError, VersionNotFoundError
-from airflow_provider_ifp.core.lifecycle import Ledger
-from airflow_provider_ifp.core.moves import Attempt, Promotion, chain, plan_promotion
+from airflow_provider_ifp.core.registry.chain import event_key, event_text
+from airflow_provider_ifp.core.registry.lifecycle import Ledger
+from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, chain, plan_promotion
 from airflow_provider_ifp.loop.audit import audit, repair
 from airflow_provider_ifp.loop.move import promote
 from airflow_provider_ifp.loop.verify import verify

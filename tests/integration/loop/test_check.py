@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.core.psi import psi
+from airflow_provider_ifp.core.drift.psi import psi
 
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -9,8 +9,8 @@ import pytest
 
 from airflow_provider_ifp.adapters.label_files import write_labels
 from airflow_provider_ifp.core.errors import PolicyError, RegistryDeniedError
-from airflow_provider_ifp.core.metrics import Answers
-from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.loop.check import count_ahead
 from airflow_provider_ifp.loop.labelled import read_labelled
 from airflow_provider_ifp.loop.monitor import Monitor

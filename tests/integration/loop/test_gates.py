@@ -14,7 +14,7 @@ from airflow_provider_ifp.adapters.datasets import read_window
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DatasetError, DigestMismatchError, PolicyError
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.core.windows import Window, training_windows
 from airflow_provider_ifp.loop.prepare import prepare
 from airflow_provider_ifp.training.provenance import window_facts

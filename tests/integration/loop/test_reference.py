@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.metrics import Answers
-from airflow_provider_ifp.core.policy import Policy
-from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.policy.model import Policy
+from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.loop.labelled import Columns
 from airflow_provider_ifp.loop.reference import (
     MOST_BLOCKS,

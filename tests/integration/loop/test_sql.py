@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.loop.recorded import read_rows, to_window
 
 pytestmark = pytest.mark.usefixtures("warm_python")

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.profile import Profile
+from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.loop.move import roll_back
 from airflow_provider_ifp.loop.prepare import prepare
 from airflow_provider_ifp.loop.train import BECAUSE, reason_to_stop

@@ -18,7 +18,7 @@ from airflow_provider_ifp.adapters.log_compaction import compact_log
 from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
 from airflow_provider_ifp.adapters.profiling import profile_table
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
-from airflow_provider_ifp.core.profile import Profile, Segment
+from airflow_provider_ifp.core.profile.record import Profile, Segment
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop import window as counting
 from airflow_provider_ifp.loop.window import LogCounter

@@ -17,7 +17,7 @@ from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.prediction_log import write_predictions
 from airflow_provider_ifp.adapters.profiling import profile_column, profile_table
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
-from airflow_provider_ifp.core.profile import PREDICTION, SCORE, Profile, Segment
+from airflow_provider_ifp.core.profile.record import PREDICTION, SCORE, Profile, Segment
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.window import LogCounter
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from airflow_provider_ifp.adapters.launchers import LocalLauncher
 from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.loop.claim import Patience
 from airflow_provider_ifp.loop.train import Order, train
 

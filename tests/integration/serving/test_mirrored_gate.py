@@ -10,7 +10,7 @@ import pytest
 import requests
 from tests.shop import FEATURES
 
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.loop.shadow import look_at_traffic, shadow
 
 pytestmark = pytest.mark.server

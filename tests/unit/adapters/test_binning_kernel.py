@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_ifp.adapters import binning_kernel
 from airflow_provider_ifp.adapters.binning_kernel import KERNEL, SOURCE, load
-from airflow_provider_ifp.core.reference import profile_numbers
+from airflow_provider_ifp.core.profile.reference import profile_numbers
 
 REPOSITORY = Path(__file__).parents[3]
 needs_kernel = pytest.mark.skipif(KERNEL is None, reason="no C compiler built the kernel")

@@ -6,9 +6,9 @@ import pytest
 
 from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.core.counts import count_categories
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.feature_profile import ListProfile
+from airflow_provider_ifp.core.profile.counts import count_categories
+from airflow_provider_ifp.core.profile.feature import ListProfile
 
 RNG = np.random.default_rng(5)
 

@@ -9,7 +9,7 @@ from airflow_provider_ifp.adapters.ledger import _TRIES, append, project, read_l
 from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
 from airflow_provider_ifp.adapters.registry import StoredModel
 from airflow_provider_ifp.core.errors import LedgerConflictError, PromotionRefusedError, VersionNotFoundError
-from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_judgement, plan_promotion
+from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, plan_judgement, plan_promotion
 
 MODEL = "flight-time"
 

@@ -10,10 +10,10 @@ import yaml
 from tests import seed
 
 from airflow_provider_ifp.adapters.policy_files import load_policies, load_policy
-from airflow_provider_ifp.core.bounds import Bound
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.policy import Policy
-from airflow_provider_ifp.core.support import unsupported
+from airflow_provider_ifp.core.metrics.bounds import Bound
+from airflow_provider_ifp.core.policy.model import Policy
+from airflow_provider_ifp.core.policy.support import unsupported
 
 CONTRACT = Path(__file__).parents[3] / "docs" / "policy.yaml"
 

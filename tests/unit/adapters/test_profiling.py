@@ -14,9 +14,9 @@ from tests.same_counts import require_all_same_counts
 
 from airflow_provider_ifp.adapters.counting import count_batches
 from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.core.drift.psi import psi
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.feature_profile import CategoricalProfile, NumericProfile
-from airflow_provider_ifp.core.psi import psi
+from airflow_provider_ifp.core.profile.feature import CategoricalProfile, NumericProfile
 
 TABLE = pa.table(
     {

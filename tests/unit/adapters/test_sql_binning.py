@@ -19,7 +19,7 @@ from airflow_provider_ifp.adapters.sql_binning import (
 )
 from airflow_provider_ifp.adapters.sql_dialects import DIALECTS, dialect_of
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.reference import profile_numbers
+from airflow_provider_ifp.core.profile.reference import profile_numbers
 
 VALUES = np.concatenate([np.random.default_rng(2).normal(size=500), np.full(200, np.inf), np.zeros(200)])
 FEATURE = profile_numbers("x", VALUES)

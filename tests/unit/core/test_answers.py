@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from airflow_provider_ifp.core.answers import without_silent
-from airflow_provider_ifp.core.counts import count_numbers, no_rows
-from airflow_provider_ifp.core.drift import check_drift
+from airflow_provider_ifp.core.drift.answers import without_silent
+from airflow_provider_ifp.core.drift.check import check_drift
+from airflow_provider_ifp.core.drift.rule import Group, Rule
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.profile import ERROR, PREDICTION, SCORE, Profile
-from airflow_provider_ifp.core.reference import profile_lists, profile_numbers
-from airflow_provider_ifp.core.rule import Group, Rule
+from airflow_provider_ifp.core.profile.counts import count_numbers, no_rows
+from airflow_provider_ifp.core.profile.record import ERROR, PREDICTION, SCORE, Profile
+from airflow_provider_ifp.core.profile.reference import profile_lists, profile_numbers
 
 RNG = np.random.default_rng(0)
 X, ANSWER = (profile_numbers(name, RNG.normal(size=1_000)) for name in ("x", PREDICTION))

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from airflow_provider_ifp.core.chain import (
+from airflow_provider_ifp.core.errors import LedgerBrokenError, RegistryError
+from airflow_provider_ifp.core.registry.chain import (
     breaks,
     event_key,
     event_text,
@@ -14,9 +15,8 @@ from airflow_provider_ifp.core.chain import (
     sound_part,
     void_numbers,
 )
-from airflow_provider_ifp.core.errors import LedgerBrokenError, RegistryError
-from airflow_provider_ifp.core.lifecycle import Event, Ledger
-from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_promotion
+from airflow_provider_ifp.core.registry.lifecycle import Event, Ledger
+from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, plan_promotion
 
 MODEL = "flight-time"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from airflow_provider_ifp.core.comparison import Difference, tree_differences
+from airflow_provider_ifp.core.registry.comparison import Difference, tree_differences
 
 
 @pytest.mark.parametrize(

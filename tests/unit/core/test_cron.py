@@ -5,7 +5,7 @@ from croniter import croniter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.core.cron import ALIASES, cron_problem
+from airflow_provider_ifp.core.policy.cron import ALIASES, cron_problem
 
 
 @pytest.mark.parametrize(

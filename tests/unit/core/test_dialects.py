@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.core.dialects import translate_dialect
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.dialects import translate_dialect
+from airflow_provider_ifp.core.policy.model import Policy
 
 PSI = {"type": "drift", "metric": "psi", "threshold": 0.1}
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from airflow_provider_ifp.core.chance import chance
-from airflow_provider_ifp.core.counts import Counts, coarsen, count_numbers
-from airflow_provider_ifp.core.curve import curve_of
-from airflow_provider_ifp.core.distances import jensen_shannon, kolmogorov_smirnov, wasserstein
-from airflow_provider_ifp.core.reference import profile_numbers
-from airflow_provider_ifp.core.summary import QUANTILES, summarize_numbers
+from airflow_provider_ifp.core.drift.chance import chance
+from airflow_provider_ifp.core.drift.distances import jensen_shannon, kolmogorov_smirnov, wasserstein
+from airflow_provider_ifp.core.profile.counts import Counts, coarsen, count_numbers
+from airflow_provider_ifp.core.profile.curve import curve_of
+from airflow_provider_ifp.core.profile.reference import profile_numbers
+from airflow_provider_ifp.core.profile.summary import QUANTILES, summarize_numbers
 
 # A profile of a thousand edges takes its time on a busy machine.
 patient = settings(deadline=None, max_examples=60)

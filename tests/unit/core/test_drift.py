@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.core.counts import count_categories, count_numbers, no_rows
-from airflow_provider_ifp.core.drift import check_drift
+from airflow_provider_ifp.core.drift.check import check_drift
+from airflow_provider_ifp.core.drift.rule import Rule
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import profile_categories, profile_numbers
-from airflow_provider_ifp.core.rule import Rule
+from airflow_provider_ifp.core.profile.counts import count_categories, count_numbers, no_rows
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import profile_categories, profile_numbers
 
 RNG = np.random.default_rng(7)
 STILL = profile_numbers("still", RNG.normal(size=5_000))

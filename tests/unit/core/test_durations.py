@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.core.durations import format_duration, parse_duration
 from airflow_provider_ifp.core.errors import PolicyError
+from airflow_provider_ifp.core.policy.durations import format_duration, parse_duration
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from airflow_provider_ifp.core.counts import count_categories
-from airflow_provider_ifp.core.drift import check_drift
-from airflow_provider_ifp.core.findings import DriftCheck
+from airflow_provider_ifp.core.drift.check import check_drift
+from airflow_provider_ifp.core.drift.findings import DriftCheck
+from airflow_provider_ifp.core.drift.rule import Rule
 from airflow_provider_ifp.core.firing import decide_by_drift, decide_without_data
-from airflow_provider_ifp.core.lifecycle import Ledger
-from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_judgement, plan_promotion
-from airflow_provider_ifp.core.policy_trigger import DriftCondition, TriggerGroup
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import profile_categories
-from airflow_provider_ifp.core.rule import Rule
+from airflow_provider_ifp.core.policy.trigger import DriftCondition, TriggerGroup
+from airflow_provider_ifp.core.profile.counts import count_categories
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import profile_categories
+from airflow_provider_ifp.core.registry.lifecycle import Ledger
+from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, plan_judgement, plan_promotion
 
 DAY = profile_categories("day", {"mon": 5_000, "sun": 5_000}, missing=0)
 REFERENCE = Profile((DAY,), rows=10_000)

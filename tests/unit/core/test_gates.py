@@ -8,14 +8,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.core.bounds import Bound
 from airflow_provider_ifp.core.errors import PolicyError, PromotionRefusedError
 from airflow_provider_ifp.core.figures import figures
-from airflow_provider_ifp.core.gates import Subject, absolute_gate, comparison_gate, judge
-from airflow_provider_ifp.core.measures import Measures, OwnMetric, Rows
-from airflow_provider_ifp.core.metrics import Answers
-from airflow_provider_ifp.core.policy_validation import ValidationSection
-from airflow_provider_ifp.core.verdict import Check, Verdict
+from airflow_provider_ifp.core.gates.judge import Subject, absolute_gate, comparison_gate, judge
+from airflow_provider_ifp.core.metrics.bounds import Bound
+from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.measures import Measures, OwnMetric, Rows
+from airflow_provider_ifp.core.policy.validation import ValidationSection
+from airflow_provider_ifp.core.registry.verdict import Check, Verdict
 
 values = st.floats(0, 100)
 tolerances = st.floats(-5, 5)

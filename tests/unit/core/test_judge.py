@@ -5,16 +5,16 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from airflow_provider_ifp.core.calibration import calibrate
-from airflow_provider_ifp.core.counts import count_categories, count_numbers
-from airflow_provider_ifp.core.drift import check_drift
+from airflow_provider_ifp.core.drift.calibration import calibrate
+from airflow_provider_ifp.core.drift.check import check_drift
+from airflow_provider_ifp.core.drift.persistence import persistent
+from airflow_provider_ifp.core.drift.rule import Group, Rule, rule_of
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
-from airflow_provider_ifp.core.persistence import persistent
-from airflow_provider_ifp.core.policy_monitor import MonitorSection
-from airflow_provider_ifp.core.policy_trigger import DriftCondition
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.reference import profile_categories, profile_lists, profile_numbers
-from airflow_provider_ifp.core.rule import Group, Rule, rule_of
+from airflow_provider_ifp.core.policy.monitor import MonitorSection
+from airflow_provider_ifp.core.policy.trigger import DriftCondition
+from airflow_provider_ifp.core.profile.counts import count_categories, count_numbers
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import profile_categories, profile_lists, profile_numbers
 
 RNG = np.random.default_rng(11)
 PRICE = profile_numbers("price", RNG.normal(size=20_000))

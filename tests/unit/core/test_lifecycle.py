@@ -5,11 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_provider_ifp.core.chain import verify_chain
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import PromotionRefusedError, RegistryError
-from airflow_provider_ifp.core.lifecycle import REASON_LIMIT, Event, Ledger
-from airflow_provider_ifp.core.moves import Attempt, Promotion, plan_judgement, plan_promotion, plan_rollback
+from airflow_provider_ifp.core.registry.chain import verify_chain
+from airflow_provider_ifp.core.registry.lifecycle import REASON_LIMIT, Event, Ledger
+from airflow_provider_ifp.core.registry.moves import (
+    Attempt,
+    Promotion,
+    plan_judgement,
+    plan_promotion,
+    plan_rollback,
+)
 
 MODEL = "flight-time"
 EMPTY = Ledger(MODEL)

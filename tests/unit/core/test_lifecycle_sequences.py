@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.core.chain import verify_chain
 from airflow_provider_ifp.core.errors import PromotionRefusedError
-from airflow_provider_ifp.core.lifecycle import Ledger
-from airflow_provider_ifp.core.moves import (
+from airflow_provider_ifp.core.registry.chain import verify_chain
+from airflow_provider_ifp.core.registry.lifecycle import Ledger
+from airflow_provider_ifp.core.registry.moves import (
     Attempt,
     Promotion,
     Unchecked,

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from airflow_provider_ifp.core.bounds import Bound
 from airflow_provider_ifp.core.errors import ModelError, PolicyError
-from airflow_provider_ifp.core.intervals import paired_interval
-from airflow_provider_ifp.core.measures import Measures, OwnMetric, Rows, own_metric
-from airflow_provider_ifp.core.metrics import Answers, compute
+from airflow_provider_ifp.core.metrics.bounds import Bound
+from airflow_provider_ifp.core.metrics.definitions import Answers, compute
+from airflow_provider_ifp.core.metrics.intervals import paired_interval
+from airflow_provider_ifp.core.metrics.measures import Measures, OwnMetric, Rows, own_metric
 
 RNG = np.random.default_rng(0)
 LABEL = RNG.normal(size=400)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.core.metric_names import (
+from airflow_provider_ifp.core.metrics.names import (
     METRIC_DIRECTIONS,
     metric_direction,
     metric_problem,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from airflow_provider_ifp.core.errors import DatasetError, ModelError, PolicyError
-from airflow_provider_ifp.core.intervals import paired_interval
-from airflow_provider_ifp.core.metric_names import METRIC_DIRECTIONS
-from airflow_provider_ifp.core.metrics import Answers, compute, direction
+from airflow_provider_ifp.core.metrics.definitions import Answers, compute, direction
+from airflow_provider_ifp.core.metrics.intervals import paired_interval
+from airflow_provider_ifp.core.metrics.names import METRIC_DIRECTIONS
 
 REGRESSION = {
     "rmse": sk.root_mean_squared_error,

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from airflow_provider_ifp.core.bounds import Bound
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.metric_names import METRIC_DIRECTIONS
-from airflow_provider_ifp.core.policy import Policy, require_training_keys
+from airflow_provider_ifp.core.metrics.bounds import Bound
+from airflow_provider_ifp.core.metrics.names import METRIC_DIRECTIONS
+from airflow_provider_ifp.core.policy.model import Policy, require_training_keys
 
 FULL = {
     "model": "fares",
@@ -288,7 +288,7 @@ def test_the_canonical_form_gives_the_same_policy_whatever_the_order_of_keys(map
 
 def test_reading_policies_imports_nothing_heavy():
     program = (
-        "import sys; import airflow_provider_ifp.adapters.policy_files, airflow_provider_ifp.core.support; "
+        "import sys, airflow_provider_ifp.adapters.policy_files, airflow_provider_ifp.core.policy.support; "
         "heavy = {'numpy', 'scipy', 'pyarrow', 'pandas', 'mlflow', 'torch', 'airflow'} & set(sys.modules); "
         "sys.exit(repr(heavy) if heavy else 0)"
     )

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.policy.model import Policy
 
 NOTIFY = {"channel": "slack", "target": "#a", "on": ["failed"]}
 GROUPS = {"feature_groups": [{"name": "prices", "features": ["price"]}]}

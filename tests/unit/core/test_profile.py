@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.core.chance import adjusted, chance
-from airflow_provider_ifp.core.counts import (
+from airflow_provider_ifp.core.drift.chance import adjusted, chance
+from airflow_provider_ifp.core.drift.psi import effect, effect_error, expected_by_chance, psi
+from airflow_provider_ifp.core.errors import DatasetError
+from airflow_provider_ifp.core.profile.counts import (
     Counts,
     coarsen,
     count_categories,
@@ -19,10 +21,8 @@ from airflow_provider_ifp.core.counts import (
     merge,
     no_rows,
 )
-from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile import Profile
-from airflow_provider_ifp.core.psi import effect, effect_error, expected_by_chance, psi
-from airflow_provider_ifp.core.reference import (
+from airflow_provider_ifp.core.profile.record import Profile
+from airflow_provider_ifp.core.profile.reference import (
     measure_lists,
     profile_categories,
     profile_lists,

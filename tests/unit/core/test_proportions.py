@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from airflow_provider_ifp.core.proportions import interval, lower_bound, rows_for, upper_bound
+from airflow_provider_ifp.core.metrics.proportions import interval, lower_bound, rows_for, upper_bound
 
 
 @given(st.integers(1, 5_000), st.data())

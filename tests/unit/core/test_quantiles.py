@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from airflow_provider_ifp.core.numeric_bins import needed_ranks
-from airflow_provider_ifp.core.quantiles import finite_quantiles, ranks_of
-from airflow_provider_ifp.core.reference import profile_numbers
+from airflow_provider_ifp.core.profile.numeric_bins import needed_ranks
+from airflow_provider_ifp.core.profile.quantiles import finite_quantiles, ranks_of
+from airflow_provider_ifp.core.profile.reference import profile_numbers
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SHARES = np.concatenate([np.arange(1, 1000) / 1000, [0.0, 1.0, 1 / 3]])

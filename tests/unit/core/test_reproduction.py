@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from airflow_provider_ifp.core.metrics import Answers
-from airflow_provider_ifp.core.reproduction import (
+from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.registry.reproduction import (
     compare,
     environment_warnings,
     hardware_of,

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from tests.unit.core.shadow_worlds import make_world
 
-from airflow_provider_ifp.core.gates import Subject
-from airflow_provider_ifp.core.policy_sections import ShadowSection
-from airflow_provider_ifp.core.shadow import Shadowed, Side, judge_shadow
-from airflow_provider_ifp.core.shadow_checks import Latency
-from airflow_provider_ifp.core.verdict import Verdict
+from airflow_provider_ifp.core.gates.judge import Subject
+from airflow_provider_ifp.core.policy.sections import ShadowSection
+from airflow_provider_ifp.core.registry.verdict import Verdict
+from airflow_provider_ifp.core.shadow.checks import Latency
+from airflow_provider_ifp.core.shadow.gate import Shadowed, Side, judge_shadow
 
 SUBJECT = Subject(
     model="demand",

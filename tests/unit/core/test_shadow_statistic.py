@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from tests.unit.core.shadow_worlds import make_world
 
 from airflow_provider_ifp.core.errors import DatasetError, ModelError, PolicyError
-from airflow_provider_ifp.core.proportions import upper_bound
-from airflow_provider_ifp.core.shadow_statistic import measure_disagreement
-from airflow_provider_ifp.core.shadow_windows import window_size
+from airflow_provider_ifp.core.metrics.proportions import upper_bound
+from airflow_provider_ifp.core.shadow.statistic import measure_disagreement
+from airflow_provider_ifp.core.shadow.windows import window_size
 
 
 def measured(world, **settings_):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from airflow_provider_ifp.core.policy import Policy
-from airflow_provider_ifp.core.support import unsupported
+from airflow_provider_ifp.core.policy.model import Policy
+from airflow_provider_ifp.core.policy.support import unsupported
 
 SUPPORTED = {
     "model": "m",

@@ -7,12 +7,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from airflow_provider_ifp.core.gates import Subject, judge
-from airflow_provider_ifp.core.measures import Measures, Rows
-from airflow_provider_ifp.core.metrics import Answers
-from airflow_provider_ifp.core.policy_sections import ShadowSection
-from airflow_provider_ifp.core.policy_validation import ValidationSection
-from airflow_provider_ifp.core.shadow import Shadowed, Side, judge_shadow
+from airflow_provider_ifp.core.gates.judge import Subject, judge
+from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.measures import Measures, Rows
+from airflow_provider_ifp.core.policy.sections import ShadowSection
+from airflow_provider_ifp.core.policy.validation import ValidationSection
+from airflow_provider_ifp.core.shadow.gate import Shadowed, Side, judge_shadow
 from airflow_provider_ifp.demo.flights import model_rows, read_flights, select_month
 
 NUMBERS, TEXTS = ("sched_hour", "distance", "block"), ("carrier", "origin", "dest", "dow")

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.labels import missing_problem
-from airflow_provider_ifp.core.policy import Policy
+from airflow_provider_ifp.core.metrics.labels import missing_problem
+from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.loop.judging import to_answers, to_array, to_slices
 
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 from tests.drift_records import draw, errors_of_labels, errors_of_numbers, record
 
+from airflow_provider_ifp.core.drift.rule import Rule
 from airflow_provider_ifp.core.errors import IfpError
-from airflow_provider_ifp.core.rule import Rule
 from airflow_provider_ifp.core.windows import Window, calendar_blocks
 from airflow_provider_ifp.report.drift_page import drift_page
 

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_ifp.adapters.prediction_rows import conform_rows
 from airflow_provider_ifp.core.errors import ModelError
-from airflow_provider_ifp.core.reference import profile_categories, profile_numbers
+from airflow_provider_ifp.core.profile.reference import profile_categories, profile_numbers
 from airflow_provider_ifp.serving.answering import Served
 from airflow_provider_ifp.serving.columns import CATEGORY, Column, Columns
 from airflow_provider_ifp.serving.log_rows import read_rows

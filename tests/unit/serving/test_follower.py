@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
 from airflow_provider_ifp.core.errors import ModelError, RegistryUnreachableError
-from airflow_provider_ifp.core.moves import Attempt
+from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.loop.move import promote
 from airflow_provider_ifp.serving.cache import VersionCache
 from airflow_provider_ifp.serving.follower import Follower
