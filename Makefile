@@ -27,7 +27,7 @@ help:
 	@echo "make bench-digest, bench-registry, bench-drift, bench-honesty, bench-gates, bench-shadow, bench-serving   the figures of benchmarks/README.md"
 
 venv: $(READY)
-$(READY): pyproject.toml constraints.txt hatch_build.py airflow_provider_ifp/adapters/binning_kernel.c
+$(READY): pyproject.toml constraints.txt hatch_build.py airflow_provider_ifp/adapters/counting/binning_kernel.c
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==0.13.9"
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -c constraints.txt -e '.[all,dev]'

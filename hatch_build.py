@@ -1,6 +1,6 @@
 """Compile the counting of numbers while the wheel is built, where there is a C compiler.
 
-Without one the wheel is as good, and counts with NumPy (`adapters/binning_kernel.py`).
+Without one the wheel is as good, and counts with NumPy (`adapters/counting/binning_kernel.py`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from packaging.tags import sys_tags
 
-FOLDER = "airflow_provider_ifp/adapters"
+FOLDER = "airflow_provider_ifp/adapters/counting"
 FLAGS = ("-std=gnu11", "-O3", "-fPIC", "-shared", "-fopenmp-simd")
 # What is computed stays what is written: no joined multiplications and additions.
 FLOATS = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")

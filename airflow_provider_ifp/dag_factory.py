@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Param, get_parsing_context
 
-from airflow_provider_ifp.adapters.policy_files import load_policies
+from airflow_provider_ifp.adapters.policy.files import load_policies
 from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.policy.model import Policy, require_training_keys
 from airflow_provider_ifp.core.policy.support import unsupported

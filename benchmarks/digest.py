@@ -27,9 +27,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from airflow_provider_ifp.adapters.datasets import open_dataset
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_batches, fingerprint_table
-from airflow_provider_ifp.adapters.scanning import scan_batches
+from airflow_provider_ifp.adapters.data.datasets import open_dataset
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_batches, fingerprint_table
+from airflow_provider_ifp.adapters.data.scanning import scan_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

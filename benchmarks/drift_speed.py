@@ -139,7 +139,7 @@ def decode_duckdb(folder: str, *files: str) -> None:
 
 def profile(folder: str, reference: str) -> None:
     """Profile the reference from its file and write the profile."""
-    from airflow_provider_ifp.adapters.profiling import profile_table
+    from airflow_provider_ifp.adapters.counting.profiling import profile_table
 
     table = pq.read_table(Path(folder) / reference)
     record = profile_table(table, table.column_names).to_json()
@@ -195,7 +195,7 @@ def numeric_fine(folder: str, reference: str, file: str) -> None:
 
 
 def _count(folder: str, reference: str, files: list[str], *, grid: Any, numeric: bool = False) -> None:
-    from airflow_provider_ifp.adapters.parquet_counting import count_files
+    from airflow_provider_ifp.adapters.counting.parquet_counting import count_files
 
     read = _profile(folder, reference, numeric=numeric)
     start = time.process_time()
@@ -204,7 +204,7 @@ def _count(folder: str, reference: str, files: list[str], *, grid: Any, numeric:
 
 
 def _count_memory(folder: str, reference: str, file: str, *, grid: Any) -> None:
-    from airflow_provider_ifp.adapters.counting import count_batches
+    from airflow_provider_ifp.adapters.counting.counter import count_batches
 
     read = _profile(folder, reference, numeric=True)
     batches = pq.read_table(Path(folder) / file).to_batches()
@@ -214,7 +214,7 @@ def _count_memory(folder: str, reference: str, file: str, *, grid: Any) -> None:
 
 
 def _without_kernel() -> None:
-    from airflow_provider_ifp.adapters import binning_kernel
+    from airflow_provider_ifp.adapters.counting import binning_kernel
 
     # Before the modules that take it from there are imported.
     binning_kernel.KERNEL = None  # type: ignore[misc]

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
-from airflow_provider_ifp.adapters.prediction_log import write_predictions
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
+from airflow_provider_ifp.adapters.log.predictions import write_predictions
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.demo.services import running_services
 from airflow_provider_ifp.demo.stack import launch_mlflow, wait_for_mlflow

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, text
 
-from airflow_provider_ifp.adapters.fingerprint import folder_manifest
-from airflow_provider_ifp.adapters.ledger import read_ledger
+from airflow_provider_ifp.adapters.data.fingerprint import folder_manifest
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.core.digest import canonical_json, digest_manifest
 from airflow_provider_ifp.core.registry.chain import event_key, event_text
 from airflow_provider_ifp.core.registry.lifecycle import Event, Ledger
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
 
 # Where MLflow keeps what belongs to one version, in an order that its foreign keys allow.
 _TABLES = {

@@ -25,8 +25,8 @@ from mlflow import MlflowClient
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository
 
-from airflow_provider_ifp.adapters.ledger import record, resolve
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.ledger import record, resolve
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.registry.moves import plan_judgement
 from airflow_provider_ifp.demo.services import running_services
 from airflow_provider_ifp.demo.stack import launch_mlflow, wait_for_mlflow

@@ -28,8 +28,8 @@ import psutil
 import pyarrow as pa
 import requests
 
-from airflow_provider_ifp.adapters.launchers import end_trees
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.launch.local import end_trees
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.demo.services import free_port, own_environment, running_services
 from airflow_provider_ifp.demo.stack import start_mlflow

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.profiling import profile_column, profile_table
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.profiling import profile_column, profile_table
 from airflow_provider_ifp.core.drift.check import check_drift
 from airflow_provider_ifp.core.drift.record import Compared, drift_record
 from airflow_provider_ifp.core.drift.rule import Rule

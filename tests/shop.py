@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import requests
 
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.demo.services import free_port, own_environment
 from airflow_provider_ifp.loop.move import promote, roll_back

@@ -65,13 +65,13 @@ def serve(listener: socket.socket) -> None:
     import pandas as pd  # noqa: F401
     import pyarrow.dataset  # noqa: F401
 
-    import airflow_provider_ifp.adapters.environment
+    import airflow_provider_ifp.adapters.code.environment
     import airflow_provider_ifp.training.model_files
     import airflow_provider_ifp.training.pyfunc
     import airflow_provider_ifp.training.registration
     import airflow_provider_ifp.training.signature
     import airflow_provider_ifp.training.track  # noqa: F401
-    from airflow_provider_ifp.adapters.launchers import end_with_parent
+    from airflow_provider_ifp.adapters.launch.local import end_with_parent
 
     end_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who mind the jobs need nobody who waits for them

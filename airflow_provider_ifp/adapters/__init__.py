@@ -1,1 +1,6 @@
-"""One outside system a file."""
+"""What lies outside: files, databases, registries, code, processes. One outside system a room.
+
+They act and decide nothing, raise our errors alone, and import no Airflow. The rooms, lowest first: `data`,
+`code` and `policy`; `sql`; `sources` (one module: rows, from wherever they come); `counting`; `log` and
+`registry`; `launch`. What the loop needs of a room is a Protocol there (`registry.protocol`, `sources`).
+"""

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_ifp.adapters.datasets import (
+from airflow_provider_ifp.adapters.data.datasets import (
     fragments_within,
     open_dataset,
     partition_fields,
     read_window,
     source_id,
 )
-from airflow_provider_ifp.adapters.storage import resolve_uri
+from airflow_provider_ifp.adapters.data.storage import resolve_uri
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
 from airflow_provider_ifp.core.policy.sections import SqlSource
 
@@ -54,7 +54,7 @@ class Source(Protocol):
 
 
 class FileSource:
-    """Parquet or CSV files under a path or URI; see `adapters.datasets`."""
+    """Parquet or CSV files under a path or URI; see `adapters.data.datasets`."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -129,8 +129,8 @@ def reopen_source(facts: Mapping[str, Any], connect: Connect | None = None) -> S
 
 def _database(conn_id: str, connect: Connect | None, *, table: str | None, query: str | None) -> Source:
     try:
-        from airflow_provider_ifp.adapters.connections import connect_by_environment
-        from airflow_provider_ifp.adapters.sql import DatabaseSource
+        from airflow_provider_ifp.adapters.sql.connections import connect_by_environment
+        from airflow_provider_ifp.adapters.sql.source import DatabaseSource
     except ImportError as error:
         raise DatasetError(
             f"data.source: reading by conn_id needs SQLAlchemy ({error}), which comes with "

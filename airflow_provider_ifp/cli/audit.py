@@ -31,7 +31,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.adapters.ledger import resolve
+    from airflow_provider_ifp.adapters.registry.ledger import resolve
     from airflow_provider_ifp.loop.verify import verify
 
     registry = open_registry(options)

@@ -41,9 +41,9 @@ def _digest(options: argparse.Namespace) -> int:
 
 def _of_rows(uri: str) -> dict[str, Any]:
     """The digest of all rows by `fp/1`; one batch after the other is held."""
-    from airflow_provider_ifp.adapters.datasets import open_dataset, source_id
-    from airflow_provider_ifp.adapters.fingerprint import fingerprint_batches
-    from airflow_provider_ifp.adapters.scanning import scan_batches
+    from airflow_provider_ifp.adapters.data.datasets import open_dataset, source_id
+    from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_batches
+    from airflow_provider_ifp.adapters.data.scanning import scan_batches
 
     dataset = open_dataset(uri)
     batches = scan_batches(dataset, columns=dataset.schema.names, where=uri, frugal=True)
@@ -52,8 +52,8 @@ def _of_rows(uri: str) -> dict[str, Any]:
 
 
 def _of_files(uri: str) -> dict[str, Any]:
-    from airflow_provider_ifp.adapters.datasets import source_id
-    from airflow_provider_ifp.adapters.manifest import manifest_digest
+    from airflow_provider_ifp.adapters.data.datasets import source_id
+    from airflow_provider_ifp.adapters.data.manifest import manifest_digest
 
     found = manifest_digest(uri)
     return {

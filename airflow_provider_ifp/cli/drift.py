@@ -65,8 +65,8 @@ def add_commands(commands: Commands) -> None:
 
 
 def _profile(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.adapters.dataset_profile import profile_dataset
-    from airflow_provider_ifp.adapters.storage import resolve_uri, write_atomically
+    from airflow_provider_ifp.adapters.counting.dataset_profile import profile_dataset
+    from airflow_provider_ifp.adapters.data.storage import resolve_uri, write_atomically
 
     with progress(f"profile {options.dataset}") as shown:
         made = profile_dataset(
@@ -90,7 +90,7 @@ def _profile(options: argparse.Namespace) -> int:
 
 
 def _drift(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.adapters.dataset_profile import count_dataset
+    from airflow_provider_ifp.adapters.counting.dataset_profile import count_dataset
     from airflow_provider_ifp.core.drift.check import check_drift
 
     rule = _rule(options)
@@ -111,7 +111,7 @@ def _reference(named: str) -> Profile:
     Raises:
         DatasetError: there is neither.
     """
-    from airflow_provider_ifp.adapters.dataset_profile import profile_dataset, read_profile
+    from airflow_provider_ifp.adapters.counting.dataset_profile import profile_dataset, read_profile
 
     profile = read_profile(named)
     if profile is not None:

@@ -46,7 +46,7 @@ def _compact(options: argparse.Namespace) -> int:
     from dataclasses import asdict
     from datetime import UTC, datetime
 
-    from airflow_provider_ifp.adapters.log_compaction import compact_log
+    from airflow_provider_ifp.adapters.log.compaction import compact_log
 
     with progress(f"compacting {options.root}", "rows") as shown:
         done = compact_log(

@@ -44,7 +44,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _promote(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.adapters.ledger import resolve
+    from airflow_provider_ifp.adapters.registry.ledger import resolve
     from airflow_provider_ifp.loop.move import promote
 
     attempt, registry = _attempt(options.reason), open_registry(options)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.registry.protocol import Registry
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it nowhere else
 
@@ -32,6 +32,6 @@ def open_registry(options: argparse.Namespace) -> Registry:
     Raises:
         RegistryUnreachableError: it does not answer, or refuses the credentials.
     """
-    from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+    from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 
     return MlflowRegistry(options.tracking_uri)

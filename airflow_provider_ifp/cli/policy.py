@@ -32,7 +32,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.adapters.policy_files import read_policies
+    from airflow_provider_ifp.adapters.policy.files import read_policies
 
     wrong = 0
     for file, policy in read_policies(options.paths):
@@ -47,7 +47,7 @@ def _check(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     import yaml
 
-    from airflow_provider_ifp.adapters.policy_files import load_policy
+    from airflow_provider_ifp.adapters.policy.files import load_policy
 
     policy = load_policy(options.path).to_json()
     say(json.dumps(policy, indent=1) if options.json else yaml.safe_dump(policy, sort_keys=False).rstrip())

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.progress import UNSEEN, Progress
+from airflow_provider_ifp.adapters.data.progress import UNSEEN, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

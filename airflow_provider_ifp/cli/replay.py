@@ -36,7 +36,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.adapters.ledger import resolve
+    from airflow_provider_ifp.adapters.registry.ledger import resolve
     from airflow_provider_ifp.loop.shadow import Terms, judge_against, recorded_holdout
     from airflow_provider_ifp.loop.shadow_log import Log
 
@@ -67,7 +67,7 @@ def _limits(options: argparse.Namespace) -> Policy:
     Raises:
         PolicyError: it is wrong, or another model's.
     """
-    from airflow_provider_ifp.adapters.policy_files import load_policy
+    from airflow_provider_ifp.adapters.policy.files import load_policy
     from airflow_provider_ifp.core.policy.model import Policy
 
     if options.policy is None:

@@ -56,7 +56,7 @@ def add_commands(commands: Commands) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.adapters.launchers import LocalLauncher
+    from airflow_provider_ifp.adapters.launch.local import LocalLauncher
     from airflow_provider_ifp.loop.reproduce import Wish, reproduce
 
     if options.keep is not None and options.keep.exists():

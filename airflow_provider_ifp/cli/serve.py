@@ -102,7 +102,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _from_policy(options: argparse.Namespace) -> tuple[str | None, bool]:
     if options.policy is None:
         return options.log, options.mirror
-    from airflow_provider_ifp.adapters.policy_files import load_policy
+    from airflow_provider_ifp.adapters.policy.files import load_policy
 
     policy = load_policy(options.policy)
     if policy.model != options.model:

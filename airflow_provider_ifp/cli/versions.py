@@ -12,7 +12,7 @@ from airflow_provider_ifp.cli.output import DONE, say, say_json, short, table, t
 from airflow_provider_ifp.core.errors import RegistryDeniedError, RegistryError, RegistryUnreachableError
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.cli.options import Commands
     from airflow_provider_ifp.core.registry.lifecycle import Event, Ledger
 
@@ -93,7 +93,7 @@ def _versions(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.adapters.ledger import resolve
+    from airflow_provider_ifp.adapters.registry.ledger import resolve
     from airflow_provider_ifp.core.registry.comparison import tree_differences
 
     registry = open_registry(options)
@@ -215,7 +215,7 @@ def _stages(ledger: Ledger) -> dict[str, str | None]:
 
 
 def _ledger(registry: Registry, model: str) -> Ledger:
-    from airflow_provider_ifp.adapters.ledger import read_ledger
+    from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 
     return read_ledger(registry, model)
 

@@ -1,7 +1,7 @@
 """Digests: sha256 over one canonical form, so that equal content has one name.
 
 Whatever is digested as JSON goes through `canonical_json`: sorted keys, no spaces, UTF-8, no NaN. A folder of
-files is digested by its manifest (path -> sha256), which `airflow_provider_ifp.adapters.fingerprint` reads.
+files is digested by its manifest (path -> sha256), which `adapters.data.fingerprint` reads.
 """
 
 import hashlib

@@ -19,7 +19,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from airflow_provider_ifp.adapters.storage import write_atomically
+from airflow_provider_ifp.adapters.data.storage import write_atomically
 from airflow_provider_ifp.core.errors import DatasetError
 
 Integers: TypeAlias = npt.NDArray[np.int64]

@@ -6,12 +6,12 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.ledger import read_ledger
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.demo.client import Asked
     from airflow_provider_ifp.demo.dag_run import LoopRun
     from airflow_provider_ifp.demo.traffic import Served

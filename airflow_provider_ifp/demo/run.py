@@ -14,9 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
-from airflow_provider_ifp.adapters.policy_files import load_policy
+from airflow_provider_ifp.adapters.policy.files import load_policy
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import IfpError, ServiceError
 from airflow_provider_ifp.demo.airflow_api import AirflowApi
 from airflow_provider_ifp.demo.client import Client

@@ -35,7 +35,7 @@ import sys
 __all__ = ()
 
 if sys.argv[1:2] == ["scheduler"]:
-    import airflow_provider_ifp.adapters.mlflow_registry
+    import airflow_provider_ifp.adapters.registry.mlflow.registry
     import airflow_provider_ifp.loop.train
     import airflow_provider_ifp.loop.validate
 """

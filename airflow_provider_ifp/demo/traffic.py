@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.ledger import resolve
-from airflow_provider_ifp.adapters.prediction_log import read_log
+from airflow_provider_ifp.adapters.log.predictions import read_log
+from airflow_provider_ifp.adapters.registry.ledger import resolve
 from airflow_provider_ifp.core.errors import ServiceError
 from airflow_provider_ifp.core.metrics.definitions import Answers, compute
 from airflow_provider_ifp.core.windows import Window
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.demo.client import Asking, Client
     from airflow_provider_ifp.demo.services import Services

@@ -89,7 +89,7 @@ def _hook(connection: Any) -> Any:
 
 
 def _engine(connection: Connection) -> sa.Engine:
-    from airflow_provider_ifp.adapters.connections import DatabaseAddress
+    from airflow_provider_ifp.adapters.sql.connections import DatabaseAddress
 
     return DatabaseAddress(
         conn_type=connection.conn_type or "",

@@ -10,7 +10,7 @@ from airflow.sdk import BaseHook
 from airflow.sdk.exceptions import AirflowNotFoundException
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.registry.protocol import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class RegistryAddress:
             RegistryUnreachableError: it does not answer.
             RegistryDeniedError: it refuses the credentials.
         """
-        from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+        from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 
         # In the log of a task each step of MLflow's bar would stand as an error.
         os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

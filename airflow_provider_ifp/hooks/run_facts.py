@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_ifp.adapters.policy_files import load_policy
+from airflow_provider_ifp.adapters.policy.files import load_policy
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.policy.model import Policy

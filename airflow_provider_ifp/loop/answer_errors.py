@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.labels import errors_of, find_labels
-from airflow_provider_ifp.adapters.log_files import has_labels, list_files, list_label_files
-from airflow_provider_ifp.adapters.prediction_log import read_log
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.log.files import has_labels, list_files, list_label_files
+from airflow_provider_ifp.adapters.log.labels import errors_of, find_labels
+from airflow_provider_ifp.adapters.log.predictions import read_log
 from airflow_provider_ifp.core.drift.check import check_drift
 from airflow_provider_ifp.core.drift.record import Compared
 from airflow_provider_ifp.core.drift.rule import Rule
@@ -29,9 +29,9 @@ from airflow_provider_ifp.core.windows import Window, calendar_blocks
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from airflow_provider_ifp.adapters.count_cache import CountCache
-    from airflow_provider_ifp.adapters.labels import Labels
-    from airflow_provider_ifp.adapters.prediction_errors import ErrorKind
+    from airflow_provider_ifp.adapters.counting.cache import CountCache
+    from airflow_provider_ifp.adapters.log.answer_errors import ErrorKind
+    from airflow_provider_ifp.adapters.log.labels import Labels
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.policy.model import Policy
 

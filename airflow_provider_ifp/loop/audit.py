@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.adapters.ledger import project, read_ledger
-from airflow_provider_ifp.adapters.registry import PROMOTION, UNRECORDED
+from airflow_provider_ifp.adapters.registry.ledger import project, read_ledger
+from airflow_provider_ifp.adapters.registry.protocol import PROMOTION, UNRECORDED
 from airflow_provider_ifp.core.errors import RegistryError, VersionNotFoundError
 from airflow_provider_ifp.core.registry.chain import breaks, sound_part, void_numbers
 from airflow_provider_ifp.core.registry.lifecycle import STAGES
@@ -37,7 +37,7 @@ from airflow_provider_ifp.loop.verify import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.core.registry.lifecycle import Ledger
     from airflow_provider_ifp.loop.verify import Stored
 

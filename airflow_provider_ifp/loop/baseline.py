@@ -17,7 +17,7 @@ from airflow_provider_ifp.core.errors import (
 from airflow_provider_ifp.core.profile.record import Profile
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.registry.protocol import Registry
 
 BASELINE: Final = "baseline"
 """The model's journal of baselines: number -> what was set, or that nothing is."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.adapters.count_cache import CountCache
-from airflow_provider_ifp.adapters.ledger import project
+from airflow_provider_ifp.adapters.counting.cache import CountCache
+from airflow_provider_ifp.adapters.registry.ledger import project
 from airflow_provider_ifp.core.firing import Firing, decide_by_drift, decide_without_data
 from airflow_provider_ifp.loop.drift_report import log_drift
 from airflow_provider_ifp.loop.watch import Watch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.registry.protocol import Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.policy.model import Policy
 

@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.adapters.registry import TRAINING
+from airflow_provider_ifp.adapters.registry.protocol import TRAINING
 from airflow_provider_ifp.core.errors import LedgerConflictError, RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from airflow_provider_ifp.report.drift_page import drift_page
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
 
 log = logging.getLogger(__name__)
 

@@ -6,14 +6,14 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.registry import UNRECORDED
+from airflow_provider_ifp.adapters.registry.protocol import UNRECORDED
 from airflow_provider_ifp.core.registry.lifecycle import STAGES
 from airflow_provider_ifp.loop.verify import tag_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Run, StoredModel
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Run, StoredModel
     from airflow_provider_ifp.core.registry.lifecycle import Ledger, Stage
 
 

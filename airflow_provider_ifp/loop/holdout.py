@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.prediction_log import iter_batches
+from airflow_provider_ifp.adapters.log.predictions import iter_batches
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.windows import current_window, training_windows

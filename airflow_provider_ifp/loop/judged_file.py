@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
-from airflow_provider_ifp.adapters.registry import UNRECORDED
-from airflow_provider_ifp.adapters.table_files import read_table
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.data.tables import read_table
+from airflow_provider_ifp.adapters.registry.protocol import UNRECORDED
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.gates.judge import Subject, judge
 from airflow_provider_ifp.core.metrics.names import needs_score

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.datasets import feature_columns
+from airflow_provider_ifp.adapters.data.datasets import feature_columns
 from airflow_provider_ifp.core.errors import DatasetError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.adapters.registry import Measurement
+from airflow_provider_ifp.adapters.registry.protocol import Measurement
 from airflow_provider_ifp.core.errors import (
     EntrypointError,
     LossNotFiniteError,
@@ -20,8 +20,8 @@ from airflow_provider_ifp.training.spec import EXIT_NOT_FINITE, EXIT_PREEMPTED, 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from airflow_provider_ifp.adapters.launchers import Launcher
-    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.launch.local import Launcher
+    from airflow_provider_ifp.adapters.registry.protocol import Registry
     from airflow_provider_ifp.training.spec import Spec
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.fingerprint import Fingerprint
+from airflow_provider_ifp.adapters.data.fingerprint import Fingerprint
 from airflow_provider_ifp.adapters.sources import reopen_source
 from airflow_provider_ifp.core.errors import DatasetError, IfpError, ReproductionError
 from airflow_provider_ifp.core.gates.leakage import Overlap
@@ -17,7 +17,7 @@ from airflow_provider_ifp.loop.recorded import read_provenance, to_window
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.registry.verdict import Check
     from airflow_provider_ifp.loop.holdout import Holdout

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.dataset_profile import count_dataset, profile_dataset
-from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.dataset_profile import count_dataset, profile_dataset
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.core.drift.check import DEFAULT_RULE, check_drift
 from airflow_provider_ifp.core.errors import DatasetError, RegistryError
 from airflow_provider_ifp.core.policy.types import ModelName
@@ -21,7 +21,7 @@ from airflow_provider_ifp.loop.reference import read_reference
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.registry.protocol import Registry
     from airflow_provider_ifp.core.drift.findings import DriftCheck
     from airflow_provider_ifp.core.drift.rule import Rule
     from airflow_provider_ifp.core.profile.record import Profile
@@ -120,7 +120,7 @@ def monitor(model: str, *, tracking_uri: str | None = None) -> Monitor:
         RegistryError: no model can have that name.
         RegistryUnreachableError: the registry does not answer, or refuses the credentials.
     """
-    from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+    from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 
     try:
         TypeAdapter(ModelName).validate_python(model)

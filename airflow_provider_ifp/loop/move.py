@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.ledger import read_ledger, record
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger, record
 from airflow_provider_ifp.core.errors import PromotionRefusedError
 from airflow_provider_ifp.core.registry.moves import (
     UNCHECKED,
@@ -24,7 +24,7 @@ from airflow_provider_ifp.training.loading import fetch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.core.registry.lifecycle import Event, Ledger, Stage
     from airflow_provider_ifp.core.registry.moves import Attempt
 

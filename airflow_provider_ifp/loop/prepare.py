@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.environment import device_class, named_environment, read_environment
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
-from airflow_provider_ifp.adapters.manifest import manifest_digest
-from airflow_provider_ifp.adapters.source_code import copy_source_code, read_source_code
+from airflow_provider_ifp.adapters.code.entrypoint import copy_source_code, read_source_code
+from airflow_provider_ifp.adapters.code.environment import device_class, named_environment, read_environment
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.data.manifest import manifest_digest
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.policy.model import require_training_keys
 from airflow_provider_ifp.core.registry.build import Build
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from airflow_provider_ifp.adapters.source_code import SourceCode
+    from airflow_provider_ifp.adapters.code.entrypoint import SourceCode
     from airflow_provider_ifp.adapters.sources import Connect, Source
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.policy.sections import TrainSection

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
-from airflow_provider_ifp.adapters.registry import UNRECORDED
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.registry.protocol import UNRECORDED
 from airflow_provider_ifp.adapters.sources import reopen_source
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DatasetError, DigestMismatchError, IfpError, ReproductionError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
 
 

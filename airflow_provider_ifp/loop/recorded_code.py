@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.git import apply_patch, check_out, has_commit
-from airflow_provider_ifp.adapters.source_code import is_script, read_source_code
+from airflow_provider_ifp.adapters.code.entrypoint import is_script, read_source_code
+from airflow_provider_ifp.adapters.code.git import apply_patch, check_out, has_commit
 from airflow_provider_ifp.core.digest import digest_bytes
 from airflow_provider_ifp.core.errors import (
     DigestMismatchError,
@@ -25,8 +25,8 @@ from airflow_provider_ifp.training.provenance import PATCH
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
-    from airflow_provider_ifp.adapters.source_code import SourceCode
+    from airflow_provider_ifp.adapters.code.entrypoint import SourceCode
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
 
 _SHORT = 12  # hex digits of a commit's name that people read
 

@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.columns import value_type
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.prediction_errors import error_kind, prediction_errors
-from airflow_provider_ifp.adapters.profiling import count_texts, profile_column, profile_table
-from airflow_provider_ifp.adapters.scanning import in_utc, window_filter
+from airflow_provider_ifp.adapters.counting.columns import value_type
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.profiling import count_texts, profile_column, profile_table
+from airflow_provider_ifp.adapters.data.scanning import in_utc, window_filter
+from airflow_provider_ifp.adapters.log.answer_errors import error_kind, prediction_errors
 from airflow_provider_ifp.core.drift.calibration import FEWEST_BLOCKS, calibrate
 from airflow_provider_ifp.core.errors import PolicyError, RegistryError
 from airflow_provider_ifp.core.profile.record import ERROR, PREDICTION, SCORE, Profile, Segment
@@ -25,7 +25,7 @@ from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.baseline import read_baseline
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.core.metrics.definitions import Answers
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.profile.feature import Feature

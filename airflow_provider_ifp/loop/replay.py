@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.prediction_log import write_predictions
+from airflow_provider_ifp.adapters.log.predictions import write_predictions
 from airflow_provider_ifp.core.shadow.checks import Latency
 from airflow_provider_ifp.core.shadow.gate import Shadowed, Side
 from airflow_provider_ifp.core.windows import Window
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.core.policy.sections import ShadowSection
     from airflow_provider_ifp.loop.labelled import Columns
     from airflow_provider_ifp.loop.shadow_log import Log

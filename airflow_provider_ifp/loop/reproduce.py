@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.environment import device_class, read_environment, read_hardware
-from airflow_provider_ifp.adapters.fingerprint import folder_manifest
-from airflow_provider_ifp.adapters.ledger import resolve
+from airflow_provider_ifp.adapters.code.environment import device_class, read_environment, read_hardware
+from airflow_provider_ifp.adapters.data.fingerprint import folder_manifest
+from airflow_provider_ifp.adapters.registry.ledger import resolve
 from airflow_provider_ifp.core.errors import DatasetError, RegistryError, ReproductionError, TrainingError
 from airflow_provider_ifp.core.registry.reproduction import (
     MAX_CHANGED,
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_provider_ifp.adapters.launchers import Launcher
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.launch.local import Launcher
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.loop.recorded_code import FoundCode
     from airflow_provider_ifp.training.spec import Result

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
-from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.adapters.log_files import has_log
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.log.files import has_log
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.gates.judge import Subject
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.policy.sections import ShadowSection

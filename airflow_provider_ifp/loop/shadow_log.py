@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.columns import lists, numbers, text_of, value_type
-from airflow_provider_ifp.adapters.prediction_log import read_log
+from airflow_provider_ifp.adapters.counting.columns import lists, numbers, text_of, value_type
+from airflow_provider_ifp.adapters.log.predictions import read_log
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.shadow.gate import Side
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.ledger import read_ledger
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.core.errors import RegistryError
 from airflow_provider_ifp.core.registry.build import UNRECORDED, differences
 from airflow_provider_ifp.loop.claim import Patience, heartbeat, newest, take_turn
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from airflow_provider_ifp.adapters.launchers import Launcher
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.launch.local import Launcher
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.loop.prepare import Prepared

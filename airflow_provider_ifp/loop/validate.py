@@ -7,8 +7,8 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
-from airflow_provider_ifp.adapters.ledger import read_ledger
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.core.gates.evidence import Evidence, drifted_features, plot_of
 from airflow_provider_ifp.core.gates.judge import Subject, judge, refuse
 from airflow_provider_ifp.core.gates.slices import unseen_slices
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.metrics.definitions import Answers
     from airflow_provider_ifp.core.policy.model import Policy

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.adapters.fingerprint import folder_manifest
-from airflow_provider_ifp.adapters.registry import PROMOTION, UNRECORDED
+from airflow_provider_ifp.adapters.data.fingerprint import folder_manifest
+from airflow_provider_ifp.adapters.registry.protocol import PROMOTION, UNRECORDED
 from airflow_provider_ifp.core.digest import digest_json, digest_manifest, file_changes
 from airflow_provider_ifp.core.errors import (
     IfpError,
@@ -28,7 +28,7 @@ from airflow_provider_ifp.training.registration import FILES, PROVENANCE, conten
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry, StoredModel
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry, StoredModel
     from airflow_provider_ifp.core.registry.lifecycle import Event
 
 NO_ANSWER = (RegistryUnreachableError, RegistryDeniedError)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_provider_ifp.adapters.log_files import describe_search
+from airflow_provider_ifp.adapters.log.files import describe_search
 from airflow_provider_ifp.core.drift.answers import without_silent
 from airflow_provider_ifp.core.drift.check import check_drift
 from airflow_provider_ifp.core.drift.findings import DriftCheck
@@ -23,8 +23,8 @@ from airflow_provider_ifp.loop.window import LogCounter
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from airflow_provider_ifp.adapters.count_cache import CountCache
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.counting.cache import CountCache
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.policy.trigger import DriftCondition

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from pyarrow import fs
 
-from airflow_provider_ifp.adapters.file_copies import find_copies
-from airflow_provider_ifp.adapters.log_counting import count_log_file
-from airflow_provider_ifp.adapters.log_files import list_files, locate
+from airflow_provider_ifp.adapters.data.copies import find_copies
+from airflow_provider_ifp.adapters.log.counting import count_log_file
+from airflow_provider_ifp.adapters.log.files import list_files, locate
 from airflow_provider_ifp.core.errors import DamagedFileError, PredictionLogError
 from airflow_provider_ifp.core.profile.parts import Part, merge_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from airflow_provider_ifp.adapters.count_cache import CountCache
-    from airflow_provider_ifp.adapters.log_files import LogFile
+    from airflow_provider_ifp.adapters.counting.cache import CountCache
+    from airflow_provider_ifp.adapters.log.files import LogFile
     from airflow_provider_ifp.core.profile.record import Profile
     from airflow_provider_ifp.core.windows import Window
 

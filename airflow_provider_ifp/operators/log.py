@@ -56,7 +56,7 @@ class CompactLogOperator(BaseOperator):
         """
         from datetime import UTC, datetime
 
-        from airflow_provider_ifp.adapters.log_compaction import compact_log
+        from airflow_provider_ifp.adapters.log.compaction import compact_log
         from airflow_provider_ifp.core.errors import PolicyError
         from airflow_provider_ifp.core.policy.durations import parse_duration
 

@@ -60,8 +60,8 @@ class CountPartOperator(BaseOperator):
         return asdict(_decided(self._count))
 
     def _count(self) -> Any:
-        from airflow_provider_ifp.adapters.part_files import read_profile, write_counts
-        from airflow_provider_ifp.adapters.window_parts import PartSource, count_part
+        from airflow_provider_ifp.adapters.counting.part_files import read_profile, write_counts
+        from airflow_provider_ifp.adapters.counting.window_parts import PartSource, count_part
 
         part, profile = PartSource.parse(self.part), read_profile(_path(self.reference))
         counted = count_part(profile, part, within=self.within, connect=connect)
@@ -107,7 +107,12 @@ class CheckPartsOperator(BaseOperator):
         return answer
 
     def _check(self) -> dict[str, Any]:
-        from airflow_provider_ifp.adapters.part_files import merge_counts, parse_all, read_profile, write_json
+        from airflow_provider_ifp.adapters.counting.part_files import (
+            merge_counts,
+            parse_all,
+            read_profile,
+            write_json,
+        )
         from airflow_provider_ifp.core.drift.check import DEFAULT_RULE, check_drift
         from airflow_provider_ifp.core.drift.rule import rule_of
 
@@ -158,8 +163,8 @@ class SamplePartOperator(BaseOperator):
         Raises:
             AirflowFailException: The part cannot be read, or a feature has no profile.
         """
-        from airflow_provider_ifp.adapters.sampling import write_sample
-        from airflow_provider_ifp.adapters.window_parts import PartSource
+        from airflow_provider_ifp.adapters.counting.sampling import write_sample
+        from airflow_provider_ifp.adapters.counting.window_parts import PartSource
 
         return asdict(
             _decided(
@@ -207,8 +212,8 @@ class MakeBinsOperator(BaseOperator):
         return asdict(_decided(self._make))
 
     def _make(self) -> Any:
-        from airflow_provider_ifp.adapters.part_files import Written, parse_all, write_json
-        from airflow_provider_ifp.adapters.sampling import merge_samples
+        from airflow_provider_ifp.adapters.counting.part_files import Written, parse_all, write_json
+        from airflow_provider_ifp.adapters.counting.sampling import merge_samples
 
         bins = merge_samples(parse_all(self.samples), self.features, self.categorical, self.rows)
         return Written(write_json(self.folder, "bins.json", bins.to_json()), bins.rows)
@@ -241,14 +246,14 @@ class MergeProfileOperator(BaseOperator):
         return asdict(_decided(self._merge))
 
     def _merge(self) -> Any:
-        from airflow_provider_ifp.adapters.part_files import (
+        from airflow_provider_ifp.adapters.counting.part_files import (
             Written,
             merge_counts,
             parse_all,
             read_profile,
             write_json,
         )
-        from airflow_provider_ifp.adapters.sampling import finish_profile
+        from airflow_provider_ifp.adapters.counting.sampling import finish_profile
 
         bins = read_profile(_path(self.bins))
         profile = finish_profile(bins, merge_counts(bins, parse_all(self.parts)))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_ifp.adapters.launchers import Launcher
+    from airflow_provider_ifp.adapters.launch.local import Launcher
 
 
 class ReproduceOperator(BaseOperator):
@@ -67,7 +67,7 @@ class ReproduceOperator(BaseOperator):
             AirflowFailException: the answer is `different` or `impossible`, or the version's record or files
                 are not those that were registered.
         """
-        from airflow_provider_ifp.adapters.launchers import LocalLauncher
+        from airflow_provider_ifp.adapters.launch.local import LocalLauncher
         from airflow_provider_ifp.loop.reproduce import Wish, reproduce
 
         registry = ModelRegistryHook(self.registry_conn_id).get_conn()

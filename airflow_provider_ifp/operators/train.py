@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_ifp.adapters.launchers import Launcher
+    from airflow_provider_ifp.adapters.launch.local import Launcher
     from airflow_provider_ifp.core.policy.model import Policy
 
 _NO_RETRY_HELPS = (PolicyError, EntrypointError, DatasetError, LossNotFiniteError, ModelError)
@@ -75,7 +75,7 @@ class TrainOperator(BaseOperator):
             AirflowSkipException: the reused version need not be judged again; the XCom says which it is.
             TrainingError: anything else; Airflow's retries count.
         """
-        from airflow_provider_ifp.adapters.launchers import LocalLauncher
+        from airflow_provider_ifp.adapters.launch.local import LocalLauncher
         from airflow_provider_ifp.loop.train import Order, reason_to_stop, train
 
         registry = ModelRegistryHook(self.registry_conn_id).get_conn()

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.launchers import end_with_parent
+from airflow_provider_ifp.adapters.launch.local import end_with_parent
 from airflow_provider_ifp.core.errors import (
     DigestMismatchError,
     IfpError,
@@ -42,7 +42,7 @@ from airflow_provider_ifp.serving.wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.registry.protocol import Registry
     from airflow_provider_ifp.serving.wire import Message
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Follower:
             self.tell(RegistrySeen(""))
 
     def _look_up(self) -> Mapping[Any, str]:
-        from airflow_provider_ifp.adapters.ledger import read_ledger
+        from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 
         self._registry = self._registry or self.connect()
         aliases = self._registry.aliases(self.model)
@@ -188,7 +188,7 @@ def main(fd: int, settings: dict[str, Any]) -> int:
 
 
 def _connect(tracking_uri: str | None) -> Registry:
-    from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+    from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 
     return MlflowRegistry(tracking_uri)
 

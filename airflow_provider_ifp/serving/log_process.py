@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.prediction_rows import conform_rows
+from airflow_provider_ifp.adapters.log.schema import conform_rows
 from airflow_provider_ifp.core.errors import IfpError
 from airflow_provider_ifp.serving.log_rows import read_rows
 from airflow_provider_ifp.serving.log_writer import LogWriter

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.compacted import is_logged
-from airflow_provider_ifp.adapters.log_files import locate
-from airflow_provider_ifp.adapters.storage import first_line, write_atomically
-from airflow_provider_ifp.adapters.time_folders import split_by_time, to_parquet
+from airflow_provider_ifp.adapters.data.storage import first_line, write_atomically
+from airflow_provider_ifp.adapters.log.compacted import is_logged
+from airflow_provider_ifp.adapters.log.files import locate
+from airflow_provider_ifp.adapters.log.time_folders import split_by_time, to_parquet
 from airflow_provider_ifp.serving.spool import dead_spools, read_spool
 
 if TYPE_CHECKING:

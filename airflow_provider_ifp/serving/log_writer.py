@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.log_files import locate
-from airflow_provider_ifp.adapters.storage import first_line
+from airflow_provider_ifp.adapters.data.storage import first_line
+from airflow_provider_ifp.adapters.log.files import locate
 from airflow_provider_ifp.core.errors import DatasetUnreachableError, PredictionLogError
 from airflow_provider_ifp.serving.log_roll import canonical_root, recover_spools, roll
 from airflow_provider_ifp.serving.row_queue import RowQueue, Troubles

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.log_files import STAGES
+from airflow_provider_ifp.adapters.log.files import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

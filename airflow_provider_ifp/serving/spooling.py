@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from airflow_provider_ifp.adapters.prediction_rows import conform_rows
-from airflow_provider_ifp.adapters.storage import first_line
+from airflow_provider_ifp.adapters.data.storage import first_line
+from airflow_provider_ifp.adapters.log.schema import conform_rows
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.serving.spool import Spool, SpoolName
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.adapters.registry import ModelVersion, StoredModel
+from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, StoredModel
 from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, ModelError
 from airflow_provider_ifp.serving.answering import Served
 from airflow_provider_ifp.serving.columns import read_columns, read_profile

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.environment import read_environment, read_hardware
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
-from airflow_provider_ifp.adapters.registry import Measurement
+from airflow_provider_ifp.adapters.code.environment import read_environment, read_hardware
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.protocol import Measurement
 from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.training.caller import calling_frame, find_model
 from airflow_provider_ifp.training.model_files import save_model
@@ -24,7 +24,7 @@ from airflow_provider_ifp.training.tags import parse_tags
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.registry.protocol import Registry
     from airflow_provider_ifp.training.provenance import CodeRecord
 
 

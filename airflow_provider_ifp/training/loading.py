@@ -12,7 +12,7 @@ from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.training.registration import require_whole
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
 
 
 def load(model: str, version: str = "@production", *, tracking_uri: str | None = None) -> Any:
@@ -31,8 +31,8 @@ def load(model: str, version: str = "@production", *, tracking_uri: str | None =
         DigestMismatchError: the stored files are not those that were registered.
         ModelError: they do not load.
     """
-    from airflow_provider_ifp.adapters.ledger import resolve
-    from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+    from airflow_provider_ifp.adapters.registry.ledger import resolve
+    from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 
     registry = MlflowRegistry(tracking_uri)
     found = resolve(registry, model, version)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.git import dirty_patch, git_facts
+from airflow_provider_ifp.adapters.code.git import dirty_patch, git_facts
 from airflow_provider_ifp.core.digest import digest_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from airflow_provider_ifp.adapters.source_code import SourceCode
+    from airflow_provider_ifp.adapters.code.entrypoint import SourceCode
     from airflow_provider_ifp.core.windows import Window
 
 FORMAT = "ifp.provenance/1"

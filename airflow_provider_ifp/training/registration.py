@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from airflow_provider_ifp.adapters.fingerprint import folder_manifest
-from airflow_provider_ifp.adapters.registry import UNRECORDED
+from airflow_provider_ifp.adapters.data.fingerprint import folder_manifest
+from airflow_provider_ifp.adapters.registry.protocol import UNRECORDED
 from airflow_provider_ifp.core.digest import canonical_json, digest_json, digest_manifest, file_changes
 from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, ModelError, RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry, StoredModel
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry, StoredModel
 
 log = logging.getLogger(__name__)
 

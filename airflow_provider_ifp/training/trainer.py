@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from airflow_provider_ifp.adapters.launchers import end_with_parent
+from airflow_provider_ifp.adapters.launch.local import end_with_parent
 from airflow_provider_ifp.core.errors import (
     EntrypointError,
     IfpError,
@@ -158,7 +158,7 @@ def _tracked_run(spec: Spec) -> TrainingRun:
 
 
 def _save(spec: Spec, run: TrainingRun, seconds: float) -> Result:
-    from airflow_provider_ifp.adapters.environment import read_hardware
+    from airflow_provider_ifp.adapters.code.environment import read_hardware
     from airflow_provider_ifp.training.model_files import save_model
     from airflow_provider_ifp.training.signature import feature_signature
 

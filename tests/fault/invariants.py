@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.fault.jobs import replay
 
-from airflow_provider_ifp.adapters.ledger import project, read_ledger
+from airflow_provider_ifp.adapters.registry.ledger import project, read_ledger
 from airflow_provider_ifp.core.errors import IfpError
 from airflow_provider_ifp.core.registry.lifecycle import STAGES, Ledger
 from airflow_provider_ifp.training.loading import fetch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.fault.jobs import Job
     from tests.fault.killing import Place
 
-    from airflow_provider_ifp.adapters.registry import ModelVersion, Registry
+    from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
 
 
 @dataclass(slots=True)

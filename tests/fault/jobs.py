@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from airflow_provider_ifp.adapters.ledger import read_ledger, record
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger, record
 from airflow_provider_ifp.core.registry.lifecycle import Ledger
 from airflow_provider_ifp.core.registry.moves import (
     Attempt,
@@ -25,7 +25,7 @@ from airflow_provider_ifp.loop.move import promote, roll_back
 from airflow_provider_ifp.training.registration import Registration, register
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.adapters.registry import Registry
+    from airflow_provider_ifp.adapters.registry.protocol import Registry
     from airflow_provider_ifp.core.registry.lifecycle import Event, Stage
 
 FILES = 3

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from tests.fault.jobs import Acknowledgements, perform
 from tests.fault.points import Passage, watch_http, watch_sql
 
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import IfpError, PromotionRefusedError
 
 if TYPE_CHECKING:

@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 
 from tests.log_rows import SCHEMA, rows
 
-from airflow_provider_ifp.adapters import compacted, file_merging, log_compaction, storage, time_folders
-from airflow_provider_ifp.adapters.log_compaction import compact_log
+from airflow_provider_ifp.adapters.data import storage
+from airflow_provider_ifp.adapters.log import compacted, time_folders
+from airflow_provider_ifp.adapters.log import compaction as log_compaction
+from airflow_provider_ifp.adapters.log import merging as file_merging
+from airflow_provider_ifp.adapters.log.compaction import compact_log
 from airflow_provider_ifp.serving import log_roll, spool
 from airflow_provider_ifp.serving.log_roll import recover_spools
 from airflow_provider_ifp.serving.log_writer import LogWriter

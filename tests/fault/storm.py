@@ -9,7 +9,7 @@ from multiprocessing.connection import wait
 from tests.fault.jobs import Job, perform
 from tests.fault.killing import Ended, ended, start
 
-from airflow_provider_ifp.adapters.registry import StoredModel
+from airflow_provider_ifp.adapters.registry.protocol import StoredModel
 
 WRITERS = 6
 LONGEST_LIFE = 1.0

@@ -8,8 +8,8 @@ import pytest
 from tests.fault.invariants import look
 from tests.fault.jobs import Acknowledgements, Job, perform
 
-from airflow_provider_ifp.adapters.ledger import append, read_ledger
-from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
+from airflow_provider_ifp.adapters.registry.ledger import append, read_ledger
+from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
 from airflow_provider_ifp.core.errors import PromotionRefusedError
 from airflow_provider_ifp.core.registry.moves import chain
 

@@ -15,7 +15,7 @@ from tests.fault.killing import KILLS
 from tests.fault.log_jobs import compact, leave_spools, read_told, read_trace, recover, serve, start
 from tests.log_rows import ids_in, numbered, parquet_files
 
-from airflow_provider_ifp.adapters.prediction_log import read_log
+from airflow_provider_ifp.adapters.log.predictions import read_log
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.serving.log_roll import recover_spools
 

@@ -9,8 +9,8 @@ import pytest
 from tests.auth_server import TRAINER, running_auth_server
 from tests.postgres import running_postgres
 
-from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.demo.flights import model_rows, read_flights
 from airflow_provider_ifp.demo.services import running_services
 from airflow_provider_ifp.demo.stack import launch_mlflow, start_mlflow, wait_for_mlflow

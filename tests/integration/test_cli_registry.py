@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from mlflow import MlflowClient
 
-from airflow_provider_ifp.adapters.registry import PROMOTION
+from airflow_provider_ifp.adapters.registry.protocol import PROMOTION
 from airflow_provider_ifp.cli import main
 from airflow_provider_ifp.core.registry.chain import event_key
 

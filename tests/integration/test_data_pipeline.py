@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.datasets import feature_columns, open_dataset, read_window, source_id
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
-from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
+from airflow_provider_ifp.adapters.data.datasets import feature_columns, open_dataset, read_window, source_id
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.log.predictions import read_log, write_predictions
 from airflow_provider_ifp.core.drift.psi import psi
 from airflow_provider_ifp.core.windows import current_window, training_windows
 from airflow_provider_ifp.demo.flights import select_month, write_month

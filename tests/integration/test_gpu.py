@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from airflow_provider_ifp.adapters.datasets import read_window
-from airflow_provider_ifp.adapters.environment import device_class
-from airflow_provider_ifp.adapters.launchers import LocalLauncher
-from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
-from airflow_provider_ifp.adapters.policy_files import load_policy
+from airflow_provider_ifp.adapters.code.environment import device_class
+from airflow_provider_ifp.adapters.data.datasets import read_window
+from airflow_provider_ifp.adapters.launch.local import LocalLauncher
+from airflow_provider_ifp.adapters.policy.files import load_policy
+from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
 from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.core.windows import Window

@@ -13,8 +13,8 @@ from threading import Thread
 import psutil
 import pytest
 
-from airflow_provider_ifp.adapters.launchers import LocalLauncher, end_trees, user_environment
-from airflow_provider_ifp.adapters.mlflow_auth import held_address
+from airflow_provider_ifp.adapters.launch.local import LocalLauncher, end_trees, user_environment
+from airflow_provider_ifp.adapters.registry.mlflow.auth import held_address
 from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.training.spec import Spec
 
@@ -309,7 +309,7 @@ def test_a_task_that_is_killed_outright_takes_its_training_with_it(launched):
     spec = launched("print(os.getpid())\ntime.sleep(99)")
     task = f"""
         from pathlib import Path
-        from airflow_provider_ifp.adapters.launchers import LocalLauncher
+        from airflow_provider_ifp.adapters.launch.local import LocalLauncher
 
         say = lambda line: print(line, flush=True)
         LocalLauncher().run(Path({str(spec)!r}), seed=7, on_line=say, on_pause=lambda: None)

@@ -5,7 +5,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from tests.log_rows import rows
 
-from airflow_provider_ifp.adapters.prediction_log import write_predictions
+from airflow_provider_ifp.adapters.log.predictions import write_predictions
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.operators.log import CompactLogOperator
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
 from airflow_provider_ifp.core.drift.check import check_drift
 from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.demo.services import own_environment

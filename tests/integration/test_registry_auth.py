@@ -16,9 +16,9 @@ import requests
 from airflow.models.connection import Connection
 from tests.auth_server import ADMIN, READER, TRAINER
 
-from airflow_provider_ifp.adapters.ledger import record, resolve
-from airflow_provider_ifp.adapters.mlflow_auth import HeldAuth, held_address
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.ledger import record, resolve
+from airflow_provider_ifp.adapters.registry.mlflow.auth import HeldAuth, held_address
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.cli import main
 from airflow_provider_ifp.core.errors import RegistryDeniedError, VersionNotFoundError
 from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, plan_promotion

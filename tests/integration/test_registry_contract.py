@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.adapters.registry import Measurement
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
+from airflow_provider_ifp.adapters.registry.protocol import Measurement
 from airflow_provider_ifp.core.errors import RegistryError, VersionNotFoundError
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from airflow_provider_ifp.adapters.mlflow_database import database_file, opening
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.mlflow.database import database_file, opening
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.demo.services import own_environment
 
 # MLflow's tables use a loader that SQLAlchemy 2.1 calls deprecated.
@@ -20,7 +20,7 @@ PROCESSES = 8
 WRITER = """\
 import sys
 from pathlib import Path
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.training.registration import Registration, register
 
 def write(address, name):

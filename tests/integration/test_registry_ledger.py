@@ -7,8 +7,8 @@ from threading import Barrier
 
 import pytest
 
-from airflow_provider_ifp.adapters.ledger import append, project, read_ledger, record, resolve
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.ledger import append, project, read_ledger, record, resolve
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import LedgerConflictError, RegistryError, VersionNotFoundError
 from airflow_provider_ifp.core.registry.lifecycle import REASON_LIMIT, Event, Ledger
 from airflow_provider_ifp.core.registry.moves import (
@@ -59,7 +59,9 @@ def move(registry, model, version, target, nonce=None):
 
 def warnings_of_ours(caplog):
     return [
-        entry.getMessage() for entry in caplog.records if entry.name == "airflow_provider_ifp.adapters.ledger"
+        entry.getMessage()
+        for entry in caplog.records
+        if entry.name == "airflow_provider_ifp.adapters.registry.ledger"
     ]
 
 

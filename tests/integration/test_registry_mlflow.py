@@ -11,9 +11,9 @@ import pytest
 from mlflow import MlflowClient
 
 import airflow_provider_ifp as ifp
-from airflow_provider_ifp.adapters.ledger import project, record
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
-from airflow_provider_ifp.adapters.registry import ModelVersion
+from airflow_provider_ifp.adapters.registry.ledger import project, record
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.protocol import ModelVersion
 from airflow_provider_ifp.core.errors import (
     DigestMismatchError,
     IfpError,

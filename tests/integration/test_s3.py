@@ -14,20 +14,25 @@ from pyarrow import fs
 from tests import log_rows
 from tests.s3_server import running_s3
 
-from airflow_provider_ifp.adapters.count_cache import CountCache
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.dataset_profile import count_dataset, profile_dataset
-from airflow_provider_ifp.adapters.datasets import read_window, source_id
-from airflow_provider_ifp.adapters.log_compaction import compact_log
-from airflow_provider_ifp.adapters.log_files import describe_search
-from airflow_provider_ifp.adapters.manifest import manifest_digest
-from airflow_provider_ifp.adapters.parquet_counting import count_files
-from airflow_provider_ifp.adapters.part_files import merge_counts, read_profile, write_counts, write_json
-from airflow_provider_ifp.adapters.prediction_log import iter_batches, read_log, write_predictions
-from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.adapters.sampling import finish_profile, merge_samples, write_sample
-from airflow_provider_ifp.adapters.storage import resolve_uri, write_atomically
-from airflow_provider_ifp.adapters.window_parts import PartSource, count_part
+from airflow_provider_ifp.adapters.counting.cache import CountCache
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.dataset_profile import count_dataset, profile_dataset
+from airflow_provider_ifp.adapters.counting.parquet_counting import count_files
+from airflow_provider_ifp.adapters.counting.part_files import (
+    merge_counts,
+    read_profile,
+    write_counts,
+    write_json,
+)
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.sampling import finish_profile, merge_samples, write_sample
+from airflow_provider_ifp.adapters.counting.window_parts import PartSource, count_part
+from airflow_provider_ifp.adapters.data.datasets import read_window, source_id
+from airflow_provider_ifp.adapters.data.manifest import manifest_digest
+from airflow_provider_ifp.adapters.data.storage import resolve_uri, write_atomically
+from airflow_provider_ifp.adapters.log.compaction import compact_log
+from airflow_provider_ifp.adapters.log.files import describe_search
+from airflow_provider_ifp.adapters.log.predictions import iter_batches, read_log, write_predictions
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.services import own_environment

@@ -17,8 +17,8 @@ import importlib.util, json, sys
 from pathlib import Path
 import numpy, pandas
 import airflow_provider_ifp as ifp
-from airflow_provider_ifp.adapters.ledger import record, read_ledger
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.ledger import record, read_ledger
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import RegistryError
 from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, plan_promotion, plan_rollback
 from airflow_provider_ifp.training.loading import fetch, open_model

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from tests.postgres import running_postgres
 from tests.same_counts import require_all_same_counts
 
-from airflow_provider_ifp.adapters import sql_counting
-from airflow_provider_ifp.adapters.connections import connect_by_environment
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.profiling import profile_table
-from airflow_provider_ifp.adapters.sql import DatabaseSource
-from airflow_provider_ifp.adapters.sql_counting import count_sql
-from airflow_provider_ifp.adapters.sql_profiling import profile_sql
+from airflow_provider_ifp.adapters.counting import sql_counting
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.sql_counting import count_sql
+from airflow_provider_ifp.adapters.counting.sql_profiling import profile_sql
+from airflow_provider_ifp.adapters.sql.connections import connect_by_environment
+from airflow_provider_ifp.adapters.sql.source import DatabaseSource
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile.counts import coarsen, no_rows
 from airflow_provider_ifp.core.profile.record import Profile

@@ -9,9 +9,9 @@ import pytest
 import sqlalchemy as sa
 from tests.postgres import running_postgres
 
-from airflow_provider_ifp.adapters.datasets import read_window
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
-from airflow_provider_ifp.adapters.sql import DatabaseSource
+from airflow_provider_ifp.adapters.data.datasets import read_window
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.sql.source import DatabaseSource
 from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableError
 from airflow_provider_ifp.core.windows import Window
 

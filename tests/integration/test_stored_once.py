@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 from tests.s3_server import running_s3
 
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, RegistryError
 from airflow_provider_ifp.demo.services import free_port, own_environment, running_services
 from airflow_provider_ifp.demo.stack import wait_for_mlflow

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 import airflow_provider_ifp as ifp
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.demo.services import own_environment
 

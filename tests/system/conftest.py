@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
-from airflow_provider_ifp.adapters.prediction_log import write_predictions
+from airflow_provider_ifp.adapters.log.predictions import write_predictions
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.demo.airflow_api import AirflowApi
 from airflow_provider_ifp.demo.services import running_services
 from airflow_provider_ifp.demo.stack import start_airflow, start_mlflow

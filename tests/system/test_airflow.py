@@ -9,7 +9,7 @@ import json
 import psutil
 import pytest
 
-from airflow_provider_ifp.adapters.ledger import read_ledger
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 
 pytestmark = [pytest.mark.server, pytest.mark.airflow, pytest.mark.timeout(400)]
 

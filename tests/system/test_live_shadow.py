@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pytest
 import requests
 
-from airflow_provider_ifp.adapters.ledger import read_ledger
-from airflow_provider_ifp.adapters.prediction_log import read_log
+from airflow_provider_ifp.adapters.log.predictions import read_log
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.services import free_port, own_environment
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from airflow_provider_ifp import __version__
-from airflow_provider_ifp.adapters.policy_files import load_policy
+from airflow_provider_ifp.adapters.policy.files import load_policy
 from airflow_provider_ifp.cli import main
 
 CONTRACT = Path(__file__).parents[2] / "docs" / "policy.yaml"

@@ -7,7 +7,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
 from airflow_provider_ifp.cli import main
 
 ROWS = pa.table({"a": [1, 2, 3], "b": ["x", None, "z"]})

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from tests.log_rows import rows
 
-from airflow_provider_ifp.adapters.prediction_log import write_predictions
+from airflow_provider_ifp.adapters.log.predictions import write_predictions
 from airflow_provider_ifp.cli import main
 
 

@@ -1,6 +1,6 @@
 """The policy: what one YAML file per model says, checked and frozen.
 
-    YAML --adapters.policy_files--> mapping --dialects--> canonical mapping --Policy.from_json--> Policy
+    YAML --adapters.policy--> mapping --dialects--> canonical mapping --Policy.from_json--> Policy
 
 Values such as `${NAME}` and relative paths stay as written, so that no secret is shown and the digest is the
 same on every machine; `Policy.resolve` gives what they stand for. Light on purpose: every Dag file imports

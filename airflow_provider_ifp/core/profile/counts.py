@@ -164,7 +164,7 @@ def merge(feature: Simple, parts: Iterable[Counts], grid: Grid = "fine") -> Coun
 def count_numbers(feature: NumericProfile, values: NDArray[np.float64], grid: Grid = "fine") -> Counts:
     """Count a window, or a part of it, on the bins of its reference.
 
-    This is what the numbers mean, in a few lines; `adapters/profiling.py` counts the same faster.
+    This is what the numbers mean, in a few lines; `adapters/counting/profiling.py` counts the same faster.
 
     Args:
         feature: The reference's profile.

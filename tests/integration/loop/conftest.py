@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from tests.warm_python import running_warm_python
 
-from airflow_provider_ifp.adapters.launchers import LocalLauncher
-from airflow_provider_ifp.adapters.ledger import read_ledger, record
-from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
-from airflow_provider_ifp.adapters.prediction_log import write_predictions
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
+from airflow_provider_ifp.adapters.launch.local import LocalLauncher
+from airflow_provider_ifp.adapters.log.predictions import write_predictions
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger, record
+from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.core.registry.moves import Attempt, plan_judgement
 from airflow_provider_ifp.loop.check import check

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_ifp.adapters.ledger import read_ledger, record
-from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
-from airflow_provider_ifp.adapters.registry import PROMOTION, ModelVersion, StoredModel
+from airflow_provider_ifp.adapters.registry.ledger import read_ledger, record
+from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
+from airflow_provider_ifp.adapters.registry.protocol import PROMOTION, ModelVersion, StoredModel
 from airflow_provider_ifp.core.errors import DigestMismatchError, VersionNotFoundError
 from airflow_provider_ifp.core.registry.chain import event_key, event_text
 from airflow_provider_ifp.core.registry.lifecycle import Ledger

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import airflow_provider_ifp as ifp
-from airflow_provider_ifp.adapters.policy_files import load_policy
+from airflow_provider_ifp.adapters.policy.files import load_policy
 from airflow_provider_ifp.core.errors import (
     DatasetError,
     EntrypointError,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_ifp.adapters.registry import TRAINING
+from airflow_provider_ifp.adapters.registry.protocol import TRAINING
 from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.loop.claim import HEARTBEAT, Patience, heartbeat, newest, take_turn
 

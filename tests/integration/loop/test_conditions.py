@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from airflow_provider_ifp.adapters.label_files import write_labels
+from airflow_provider_ifp.adapters.log.label_files import write_labels
 from airflow_provider_ifp.core.errors import PolicyError, RegistryDeniedError
 from airflow_provider_ifp.core.metrics.definitions import Answers
 from airflow_provider_ifp.core.profile.record import Profile

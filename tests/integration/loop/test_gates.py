@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters.datasets import read_window
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.data.datasets import read_window
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DatasetError, DigestMismatchError, PolicyError
 from airflow_provider_ifp.core.policy.model import Policy

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from tests.integration.loop.conftest import NOW
 
-from airflow_provider_ifp.adapters.datasets import read_window
+from airflow_provider_ifp.adapters.data.datasets import read_window
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.shadow import shadow

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
+from airflow_provider_ifp.adapters.log.predictions import read_log, write_predictions
 from airflow_provider_ifp.core.errors import PredictionLogError, PromotionRefusedError
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.loop.mirrored import count_mirrored

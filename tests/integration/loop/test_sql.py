@@ -6,7 +6,7 @@ import sqlite3
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters.fingerprint import fingerprint_table
+from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.loop.recorded import read_rows, to_window

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters import count_cache
-from airflow_provider_ifp.adapters.count_cache import CountCache
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.log_compaction import compact_log
-from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting import cache as count_cache
+from airflow_provider_ifp.adapters.counting.cache import CountCache
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
+from airflow_provider_ifp.adapters.log.compaction import compact_log
+from airflow_provider_ifp.adapters.log.predictions import read_log, write_predictions
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.profile.record import Profile, Segment
 from airflow_provider_ifp.core.windows import Window

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.adapters.count_cache import CountCache
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.prediction_log import write_predictions
-from airflow_provider_ifp.adapters.profiling import profile_column, profile_table
+from airflow_provider_ifp.adapters.counting.cache import CountCache
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.profiling import profile_column, profile_table
+from airflow_provider_ifp.adapters.log.predictions import write_predictions
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.profile.record import PREDICTION, SCORE, Profile, Segment
 from airflow_provider_ifp.core.windows import Window

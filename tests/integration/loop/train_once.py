@@ -6,8 +6,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from airflow_provider_ifp.adapters.launchers import LocalLauncher
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.launch.local import LocalLauncher
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.loop.claim import Patience
 from airflow_provider_ifp.loop.train import Order, train

@@ -5,7 +5,7 @@ import uuid
 import pytest
 from tests.shop import Proxy, Shop, habitual
 
-from airflow_provider_ifp.adapters.mlflow_registry import MlflowRegistry
+from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.demo.services import free_port, running_services
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.same_counts import require_same_counts
 
-from airflow_provider_ifp.adapters import binning, binning_kernel
-from airflow_provider_ifp.adapters.binning import Bins, Room, count_values
+from airflow_provider_ifp.adapters.counting import binning, binning_kernel
+from airflow_provider_ifp.adapters.counting.binning import Bins, Room, count_values
 from airflow_provider_ifp.core.profile.counts import count_numbers
 from airflow_provider_ifp.core.profile.reference import profile_numbers
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.adapters import binning_kernel
-from airflow_provider_ifp.adapters.binning_kernel import KERNEL, SOURCE, load
+from airflow_provider_ifp.adapters.counting import binning_kernel
+from airflow_provider_ifp.adapters.counting.binning_kernel import KERNEL, SOURCE, load
 from airflow_provider_ifp.core.profile.reference import profile_numbers
 
 REPOSITORY = Path(__file__).parents[3]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from airflow_provider_ifp.adapters.connections import DatabaseAddress, connect_by_environment
+from airflow_provider_ifp.adapters.sql.connections import DatabaseAddress, connect_by_environment
 from airflow_provider_ifp.core.errors import DatasetError
 
 PASSWORD = "p@ss/word"

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile.counts import count_categories
 from airflow_provider_ifp.core.profile.feature import ListProfile
@@ -50,7 +50,7 @@ def test_a_matrix_of_lists_is_made_in_parts(monkeypatch):
     table = pa.table({"v": embeddings(100)})
     profile = profile_table(table, ["v"])
     whole = count_batches(profile, table.to_batches())
-    monkeypatch.setattr("airflow_provider_ifp.adapters.counting._MATRIX_NUMBERS", 6 * 7)
+    monkeypatch.setattr("airflow_provider_ifp.adapters.counting.counter._MATRIX_NUMBERS", 6 * 7)
     parts = count_batches(profile, table.to_batches())
     assert [one.bins.tolist() for one in parts.values()] == [one.bins.tolist() for one in whole.values()]
 

@@ -5,14 +5,14 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters.datasets import (
+from airflow_provider_ifp.adapters.data.datasets import (
     feature_columns,
     open_dataset,
     partition_fields,
     read_window,
     source_id,
 )
-from airflow_provider_ifp.adapters.storage import resolve_uri, write_atomically
+from airflow_provider_ifp.adapters.data.storage import resolve_uri, write_atomically
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.windows import Window
 

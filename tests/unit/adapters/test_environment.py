@@ -7,7 +7,7 @@ from importlib.metadata import distributions, version
 
 import pytest
 
-from airflow_provider_ifp.adapters.environment import (
+from airflow_provider_ifp.adapters.code.environment import (
     device_class,
     gpu_names,
     named_environment,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.adapters.fingerprint import Fingerprint, fingerprint_table, folder_manifest
+from airflow_provider_ifp.adapters.data.fingerprint import Fingerprint, fingerprint_table, folder_manifest
 from airflow_provider_ifp.core.errors import DatasetError, ModelError
 
 SCHEMA = pa.schema(

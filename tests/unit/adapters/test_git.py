@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from airflow_provider_ifp.adapters.git import apply_patch, check_out, dirty_patch, git_facts, has_commit
+from airflow_provider_ifp.adapters.code.git import apply_patch, check_out, dirty_patch, git_facts, has_commit
 from airflow_provider_ifp.core.errors import SourceCodeError
 
 

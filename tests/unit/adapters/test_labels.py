@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.adapters.label_files import write_labels
-from airflow_provider_ifp.adapters.labels import Labels, errors_of, find_labels
-from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
+from airflow_provider_ifp.adapters.log.label_files import write_labels
+from airflow_provider_ifp.adapters.log.labels import Labels, errors_of, find_labels
+from airflow_provider_ifp.adapters.log.predictions import read_log, write_predictions
 from airflow_provider_ifp.core.errors import DamagedFileError, DatasetError, PredictionLogError
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.core.windows import Window

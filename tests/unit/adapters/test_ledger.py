@@ -5,9 +5,16 @@ from threading import Barrier, Thread
 
 import pytest
 
-from airflow_provider_ifp.adapters.ledger import _TRIES, append, project, read_ledger, record, resolve
-from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
-from airflow_provider_ifp.adapters.registry import StoredModel
+from airflow_provider_ifp.adapters.registry.ledger import (
+    _TRIES,
+    append,
+    project,
+    read_ledger,
+    record,
+    resolve,
+)
+from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
+from airflow_provider_ifp.adapters.registry.protocol import StoredModel
 from airflow_provider_ifp.core.errors import LedgerConflictError, PromotionRefusedError, VersionNotFoundError
 from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, plan_judgement, plan_promotion
 

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from tests.log_rows import SCHEMA, TIME, numbered, rows
 
-from airflow_provider_ifp.adapters.compacted import is_logged
-from airflow_provider_ifp.adapters.log_compaction import Compacted, compact_log
-from airflow_provider_ifp.adapters.log_files import list_files, locate
-from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
+from airflow_provider_ifp.adapters.log.compacted import is_logged
+from airflow_provider_ifp.adapters.log.compaction import Compacted, compact_log
+from airflow_provider_ifp.adapters.log.files import list_files, locate
+from airflow_provider_ifp.adapters.log.predictions import read_log, write_predictions
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 
@@ -155,7 +155,7 @@ def test_a_copy_of_a_file_does_not_double_its_rows(root):
 
 
 def test_large_files_are_left_as_they_are(root, monkeypatch):
-    monkeypatch.setattr("airflow_provider_ifp.adapters.log_compaction.SMALL_BYTES", 100)
+    monkeypatch.setattr("airflow_provider_ifp.adapters.log.compaction.SMALL_BYTES", 100)
     assert compact(root) == Compacted()
 
 

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters import parquet_columns
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.parquet_counting import count_files
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting import parquet_columns
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.parquet_counting import count_files
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
 from airflow_provider_ifp.core.errors import DatasetError
 
 RNG = np.random.default_rng(3)

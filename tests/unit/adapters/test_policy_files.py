@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests import seed
 
-from airflow_provider_ifp.adapters.policy_files import load_policies, load_policy
+from airflow_provider_ifp.adapters.policy.files import load_policies, load_policy
 from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.metrics.bounds import Bound
 from airflow_provider_ifp.core.policy.model import Policy

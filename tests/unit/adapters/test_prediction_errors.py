@@ -5,7 +5,7 @@ import decimal
 import pyarrow as pa
 import pytest
 
-from airflow_provider_ifp.adapters.prediction_errors import error_kind, prediction_errors
+from airflow_provider_ifp.adapters.log.answer_errors import error_kind, prediction_errors
 from airflow_provider_ifp.core.errors import DatasetError
 
 

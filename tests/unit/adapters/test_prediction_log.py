@@ -6,8 +6,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters.log_files import describe_search
-from airflow_provider_ifp.adapters.prediction_log import (
+from airflow_provider_ifp.adapters.log.files import describe_search
+from airflow_provider_ifp.adapters.log.predictions import (
     iter_batches,
     read_log,
     write_predictions,

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.same_counts import require_all_same_counts
 
-from airflow_provider_ifp.adapters.counting import count_batches
-from airflow_provider_ifp.adapters.profiling import profile_table
+from airflow_provider_ifp.adapters.counting.counter import count_batches
+from airflow_provider_ifp.adapters.counting.profiling import profile_table
 from airflow_provider_ifp.core.drift.psi import psi
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile.feature import CategoricalProfile, NumericProfile
@@ -175,8 +175,8 @@ def test_the_contracts_example_holds_through_arrow():
 def test_counting_numbers_does_not_import_pandas():
     code = (
         "import sys, numpy, pyarrow as pa\n"
-        "from airflow_provider_ifp.adapters.counting import count_batches\n"
-        "from airflow_provider_ifp.adapters.profiling import profile_table\n"
+        "from airflow_provider_ifp.adapters.counting.counter import count_batches\n"
+        "from airflow_provider_ifp.adapters.counting.profiling import profile_table\n"
         "buffer = pa.py_buffer(numpy.arange(100.0).tobytes())\n"
         "x = pa.Array.from_buffers(pa.float64(), 100, [None, buffer])\n"
         "table = pa.Table.from_arrays([x], names=['x'])\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_ifp.adapters.source_code import copy_source_code, read_source_code
+from airflow_provider_ifp.adapters.code.entrypoint import copy_source_code, read_source_code
 from airflow_provider_ifp.core.errors import EntrypointError
 
 

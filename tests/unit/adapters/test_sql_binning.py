@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from airflow_provider_ifp.adapters.sql_binning import (
+from airflow_provider_ifp.adapters.counting.sql_binning import (
     MOMENTS,
     Column,
     count_names,
@@ -17,7 +17,7 @@ from airflow_provider_ifp.adapters.sql_binning import (
     joined,
     literal,
 )
-from airflow_provider_ifp.adapters.sql_dialects import DIALECTS, dialect_of
+from airflow_provider_ifp.adapters.sql.dialects import DIALECTS, dialect_of
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile.reference import profile_numbers
 

@@ -5,7 +5,7 @@ from threading import Thread
 import pytest
 from pyarrow import fs
 
-from airflow_provider_ifp.adapters.storage import resolve_uri, write_atomically
+from airflow_provider_ifp.adapters.data.storage import resolve_uri, write_atomically
 from airflow_provider_ifp.core.errors import DatasetError
 
 

@@ -288,7 +288,7 @@ def test_the_canonical_form_gives_the_same_policy_whatever_the_order_of_keys(map
 
 def test_reading_policies_imports_nothing_heavy():
     program = (
-        "import sys, airflow_provider_ifp.adapters.policy_files, airflow_provider_ifp.core.policy.support; "
+        "import sys, airflow_provider_ifp.adapters.policy.files, airflow_provider_ifp.core.policy.support; "
         "heavy = {'numpy', 'scipy', 'pyarrow', 'pandas', 'mlflow', 'torch', 'airflow'} & set(sys.modules); "
         "sys.exit(repr(heavy) if heavy else 0)"
     )

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from airflow_provider_ifp.adapters.prediction_rows import conform_rows
+from airflow_provider_ifp.adapters.log.schema import conform_rows
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.core.profile.reference import profile_categories, profile_numbers
 from airflow_provider_ifp.serving.answering import Served

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
+from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
 from airflow_provider_ifp.core.errors import ModelError, RegistryUnreachableError
 from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.loop.move import promote

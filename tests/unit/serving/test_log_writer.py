@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from tests.log_rows import SCHEMA, TIME, ids_in, numbered, parquet_files, rows
 
-from airflow_provider_ifp.adapters.prediction_log import read_log, write_predictions
+from airflow_provider_ifp.adapters.log.predictions import read_log, write_predictions
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.serving.log_roll import Recovered, recover_spools

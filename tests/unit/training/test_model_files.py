@@ -13,7 +13,7 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from airflow_provider_ifp.adapters.fingerprint import folder_manifest
+from airflow_provider_ifp.adapters.data.fingerprint import folder_manifest
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.training.loading import open_model
 from airflow_provider_ifp.training.model_files import save_model

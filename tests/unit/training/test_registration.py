@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from airflow_provider_ifp.adapters.memory_registry import MemoryRegistry
+from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, ModelError, RegistryError
 from airflow_provider_ifp.training.loading import fetch

@@ -1,0 +1,4 @@
+"""User code in a process of its own, without our credentials, whose whole tree ends when it is told to.
+
+One launcher a module; read `local` first.
+"""
