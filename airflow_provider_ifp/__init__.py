@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.loop.monitor import monitor
+    from airflow_provider_ifp.loop.drift.monitor import monitor
     from airflow_provider_ifp.training.loading import load
     from airflow_provider_ifp.training.track import track
 
@@ -18,7 +18,7 @@ __all__ = ["__version__", "load", "monitor", "track"]
 
 _HOMES = {
     "load": "airflow_provider_ifp.training.loading",
-    "monitor": "airflow_provider_ifp.loop.monitor",
+    "monitor": "airflow_provider_ifp.loop.drift.monitor",
     "track": "airflow_provider_ifp.training.track",
 }
 

@@ -2,7 +2,7 @@
 
     python benchmarks/drift_window.py [--days 30] [--rows 1000]
 
-Wall and CPU seconds of `loop.check.check` inside a running process, as the sensor's trigger runs it, against
+Wall and CPU seconds of `loop.drift.check` inside a running process, as the sensor's trigger runs it, against
 a real MLflow server: the registry is opened, ledger and profile are read, the log's folders are listed, what
 is new is counted, 25 features are judged, the report is drawn and stored. The server's own CPU is not in it.
 What the task of a promotion counts ahead is the first row; a late file makes its day be merged anew.
@@ -27,9 +27,9 @@ from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistr
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.demo.services import running_services
 from airflow_provider_ifp.demo.stack import launch_mlflow, wait_for_mlflow
-from airflow_provider_ifp.loop.check import check, count_ahead
-from airflow_provider_ifp.loop.move import promote
-from airflow_provider_ifp.loop.reference import PROFILE, write_profile
+from airflow_provider_ifp.loop.drift.check import check, count_ahead
+from airflow_provider_ifp.loop.drift.reference import PROFILE, write_profile
+from airflow_provider_ifp.loop.registry.move import promote
 from drift_speed import make_rows
 from filled_registry import add_version, attempt
 

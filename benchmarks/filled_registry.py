@@ -21,7 +21,7 @@ from airflow_provider_ifp.core.digest import canonical_json, digest_manifest
 from airflow_provider_ifp.core.registry.chain import event_key, event_text
 from airflow_provider_ifp.core.registry.lifecycle import Event, Ledger
 from airflow_provider_ifp.core.registry.moves import Attempt, chain
-from airflow_provider_ifp.loop.move import promote
+from airflow_provider_ifp.loop.registry.move import promote
 from airflow_provider_ifp.training.registration import (
     FILES,
     PROVENANCE,

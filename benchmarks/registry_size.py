@@ -30,8 +30,8 @@ from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistr
 from airflow_provider_ifp.core.registry.moves import plan_judgement
 from airflow_provider_ifp.demo.services import running_services
 from airflow_provider_ifp.demo.stack import launch_mlflow, wait_for_mlflow
-from airflow_provider_ifp.loop.audit import audit
-from airflow_provider_ifp.loop.move import promote
+from airflow_provider_ifp.loop.registry.audit import audit
+from airflow_provider_ifp.loop.registry.move import promote
 from filled_registry import add_version, attempt, begin, fill
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistr
 from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.demo.services import free_port, own_environment, running_services
 from airflow_provider_ifp.demo.stack import start_mlflow
-from airflow_provider_ifp.loop.move import promote
+from airflow_provider_ifp.loop.registry.move import promote
 from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.registration import Registration, register
 from airflow_provider_ifp.training.signature import feature_signature

@@ -16,7 +16,7 @@ from airflow_provider_ifp.adapters.counting.profiling import profile_table
 from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.demo.services import free_port, own_environment
-from airflow_provider_ifp.loop.move import promote, roll_back
+from airflow_provider_ifp.loop.registry.move import promote, roll_back
 from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.registration import Registration, register
 from airflow_provider_ifp.training.signature import feature_signature

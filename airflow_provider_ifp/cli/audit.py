@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import argparse
 
     from airflow_provider_ifp.cli.options import Commands
-    from airflow_provider_ifp.loop.audit import Audit
+    from airflow_provider_ifp.loop.registry.audit import Audit
 
 
 def add_commands(commands: Commands) -> None:
@@ -32,7 +32,7 @@ def add_commands(commands: Commands) -> None:
 
 def _verify(options: argparse.Namespace) -> int:
     from airflow_provider_ifp.adapters.registry.ledger import resolve
-    from airflow_provider_ifp.loop.verify import verify
+    from airflow_provider_ifp.loop.registry.verify import verify
 
     registry = open_registry(options)
     version = resolve(registry, options.model, options.version)
@@ -50,7 +50,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.loop.audit import audit, repair
+    from airflow_provider_ifp.loop.registry.audit import audit, repair
 
     registry = open_registry(options)
     moved = repair(registry, options.model) if options.repair else None

@@ -38,7 +38,7 @@ def add_commands(commands: Commands) -> None:
 
 def _gate(options: argparse.Namespace) -> int:
     from airflow_provider_ifp.adapters.policy.files import load_policy
-    from airflow_provider_ifp.loop.judged_file import judge_file
+    from airflow_provider_ifp.loop.gates.judged_file import judge_file
 
     policy = load_policy(options.policy)
     with redirect_stdout(sys.stderr):  # what own metrics print

@@ -45,7 +45,7 @@ def add_commands(commands: Commands) -> None:
 
 def _promote(options: argparse.Namespace) -> int:
     from airflow_provider_ifp.adapters.registry.ledger import resolve
-    from airflow_provider_ifp.loop.move import promote
+    from airflow_provider_ifp.loop.registry.move import promote
 
     attempt, registry = _attempt(options.reason), open_registry(options)
     moved = promote(
@@ -62,7 +62,7 @@ def _promote(options: argparse.Namespace) -> int:
 
 
 def _rollback(options: argparse.Namespace) -> int:
-    from airflow_provider_ifp.loop.move import roll_back
+    from airflow_provider_ifp.loop.registry.move import roll_back
 
     attempt, registry = _attempt(options.reason), open_registry(options)
     if options.to is not None:

@@ -37,8 +37,8 @@ def add_commands(commands: Commands) -> None:
 
 def _replay(options: argparse.Namespace) -> int:
     from airflow_provider_ifp.adapters.registry.ledger import resolve
-    from airflow_provider_ifp.loop.shadow import Terms, judge_against, recorded_holdout
-    from airflow_provider_ifp.loop.shadow_log import Log
+    from airflow_provider_ifp.loop.shadow.gate import Terms, judge_against, recorded_holdout
+    from airflow_provider_ifp.loop.shadow.log import Log
 
     policy = _limits(options)
     registry = open_registry(options)

@@ -57,7 +57,7 @@ def add_commands(commands: Commands) -> None:
 
 def _reproduce(options: argparse.Namespace) -> int:
     from airflow_provider_ifp.adapters.launch.local import LocalLauncher
-    from airflow_provider_ifp.loop.reproduce import Wish, reproduce
+    from airflow_provider_ifp.loop.train.reproduce import Wish, reproduce
 
     if options.keep is not None and options.keep.exists():
         raise IfpError(f"--keep {options.keep}: is there already; name a folder that is not")
@@ -96,7 +96,10 @@ def _print(answer: dict[str, Any]) -> None:
 @contextmanager
 def _training_shown() -> Iterator[None]:
     """What the trainer prints goes to standard error, as progress does."""
-    handler, logger = logging.StreamHandler(_Told()), logging.getLogger("airflow_provider_ifp.loop.launch")
+    handler, logger = (
+        logging.StreamHandler(_Told()),
+        logging.getLogger("airflow_provider_ifp.loop.train.launch"),
+    )
     level = logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -27,7 +27,7 @@ from airflow_provider_ifp.demo.services import free_port, running_services
 from airflow_provider_ifp.demo.stack import launch_mlflow, start_airflow, start_server, wait_for_mlflow
 from airflow_provider_ifp.demo.table import LiveTable, open_console
 from airflow_provider_ifp.demo.traffic import METRIC, Traffic
-from airflow_provider_ifp.loop.watch import log_root
+from airflow_provider_ifp.loop.drift.watch import log_root
 from airflow_provider_ifp.report.demo_page import demo_page
 from airflow_provider_ifp.report.records import VerdictRecord, read_record
 

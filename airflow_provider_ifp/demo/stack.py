@@ -36,8 +36,8 @@ __all__ = ()
 
 if sys.argv[1:2] == ["scheduler"]:
     import airflow_provider_ifp.adapters.registry.mlflow.registry
-    import airflow_provider_ifp.loop.train
-    import airflow_provider_ifp.loop.validate
+    import airflow_provider_ifp.loop.train.training
+    import airflow_provider_ifp.loop.gates.validate
 """
 
 

@@ -18,8 +18,8 @@ from airflow_provider_ifp.core.errors import ServiceError
 from airflow_provider_ifp.core.metrics.definitions import Answers, compute
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.flights import select_month, write_month
-from airflow_provider_ifp.loop.scoring import score_versions
-from airflow_provider_ifp.loop.watch import log_root
+from airflow_provider_ifp.loop.drift.watch import log_root
+from airflow_provider_ifp.loop.gates.scoring import score_versions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Gate(Protocol):
-    """Judges a candidate and records the verdict: `loop.validate.validate`, `loop.shadow.shadow`."""
+    """Judges a candidate and records the verdict: `loop.gates.validate`, `loop.shadow.gate`."""
 
     def __call__(
         self,
@@ -116,7 +116,7 @@ class GateOperator(BaseOperator):
         self, context: Context, registry: Registry, policy: Policy, verdict: Verdict
     ) -> dict[str, Any]:
         """Show the verdict, send word unless it is a pass, and fail where the candidate may not go on."""
-        from airflow_provider_ifp.loop.verdicts import PAGES
+        from airflow_provider_ifp.loop.gates.verdicts import PAGES
         from airflow_provider_ifp.notifications.slack import post
 
         run_id = registry.version(policy.model, verdict.version).run_id

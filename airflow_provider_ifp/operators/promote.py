@@ -92,7 +92,7 @@ class PromoteOperator(BaseOperator):
             AirflowFailException: the lifecycle's rules do not allow it.
             AirflowSkipException: `stop_at` ends the path before this stage.
         """
-        from airflow_provider_ifp.loop.move import promote, require_promotable
+        from airflow_provider_ifp.loop.registry.move import promote, require_promotable
 
         if self.to not in STAGES:
             raise AirflowFailException(f"to: {self.to!r} is no stage; expected one of {', '.join(STAGES)}")
@@ -166,7 +166,7 @@ class RollbackOperator(BaseOperator):
         Raises:
             AirflowFailException: there is nothing to go back to, or the old files are not whole.
         """
-        from airflow_provider_ifp.loop.move import roll_back
+        from airflow_provider_ifp.loop.registry.move import roll_back
 
         named = str(self.to_version).strip() if self.to_version not in (None, "None") else ""
         try:
@@ -195,7 +195,7 @@ def _count_ahead(
     """Count the log for the next check; the move was made, and stands whatever becomes of this."""
     if policy is None or not policy.drift_conditions:
         return
-    from airflow_provider_ifp.loop.check import count_ahead
+    from airflow_provider_ifp.loop.drift.check import count_ahead
 
     try:
         count_ahead(

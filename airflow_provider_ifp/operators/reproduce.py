@@ -68,7 +68,7 @@ class ReproduceOperator(BaseOperator):
                 are not those that were registered.
         """
         from airflow_provider_ifp.adapters.launch.local import LocalLauncher
-        from airflow_provider_ifp.loop.reproduce import Wish, reproduce
+        from airflow_provider_ifp.loop.train.reproduce import Wish, reproduce
 
         registry = ModelRegistryHook(self.registry_conn_id).get_conn()
         self._launcher = LocalLauncher()

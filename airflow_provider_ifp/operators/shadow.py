@@ -54,7 +54,7 @@ class ShadowGateOperator(GateOperator):
 
     def gate(self) -> Gate:
         """Give the shadow gate."""
-        from airflow_provider_ifp.loop.shadow import shadow
+        from airflow_provider_ifp.loop.shadow.gate import shadow
 
         return shadow
 

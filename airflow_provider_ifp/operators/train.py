@@ -76,7 +76,7 @@ class TrainOperator(BaseOperator):
             TrainingError: anything else; Airflow's retries count.
         """
         from airflow_provider_ifp.adapters.launch.local import LocalLauncher
-        from airflow_provider_ifp.loop.train import Order, reason_to_stop, train
+        from airflow_provider_ifp.loop.train.training import Order, reason_to_stop, train
 
         registry = ModelRegistryHook(self.registry_conn_id).get_conn()
         self._launcher = LocalLauncher()

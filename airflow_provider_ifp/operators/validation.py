@@ -19,6 +19,6 @@ class ValidationGateOperator(GateOperator):
 
     def gate(self) -> Gate:
         """Give the validation gate."""
-        from airflow_provider_ifp.loop.validate import validate
+        from airflow_provider_ifp.loop.gates.validate import validate
 
         return validate

@@ -97,7 +97,7 @@ class DriftTrigger(BaseTrigger):
         self, policy: Policy, address: RegistryAddress, connect: Connect | None, waited: timedelta
     ) -> dict[str, Any]:
         from airflow_provider_ifp.hooks.run_facts import cache_folder
-        from airflow_provider_ifp.loop.check import check
+        from airflow_provider_ifp.loop.drift.check import check
 
         return check(
             address.open(),

@@ -21,7 +21,7 @@ from airflow_provider_ifp.hooks.registry import ModelRegistryHook, RegistryAddre
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from airflow_provider_ifp.loop.mirrored import Traffic
+    from airflow_provider_ifp.loop.shadow.mirrored import Traffic
 
 
 class ShadowTrigger(BaseTrigger):
@@ -99,7 +99,7 @@ class ShadowTrigger(BaseTrigger):
             await asyncio.sleep(self.poke_interval)
 
     def _look(self, address: RegistryAddress) -> tuple[Traffic, bool]:
-        from airflow_provider_ifp.loop.shadow import look_at_traffic
+        from airflow_provider_ifp.loop.shadow.gate import look_at_traffic
 
         return look_at_traffic(
             address.open(),

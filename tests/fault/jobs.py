@@ -21,7 +21,7 @@ from airflow_provider_ifp.core.registry.moves import (
     plan_promotion,
     plan_rollback,
 )
-from airflow_provider_ifp.loop.move import promote, roll_back
+from airflow_provider_ifp.loop.registry.move import promote, roll_back
 from airflow_provider_ifp.training.registration import Registration, register
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.flights import model_rows, read_flights, write_month
-from airflow_provider_ifp.loop.reproduce import reproduce
-from airflow_provider_ifp.loop.scoring import score_versions
-from airflow_provider_ifp.loop.train import Order, train
-from airflow_provider_ifp.loop.validate import validate
+from airflow_provider_ifp.loop.gates.scoring import score_versions
+from airflow_provider_ifp.loop.gates.validate import validate
+from airflow_provider_ifp.loop.train.reproduce import reproduce
+from airflow_provider_ifp.loop.train.training import Order, train
 
 POLICY = Path(__file__).parents[2] / "dags" / "policies" / "flight-time.yaml"
 NOW = datetime(2013, 3, 1, tzinfo=UTC)

@@ -12,8 +12,8 @@ import pytest
 import airflow_provider_ifp as ifp
 from airflow_provider_ifp.core.drift.rule import Rule
 from airflow_provider_ifp.core.errors import DatasetError, DigestMismatchError, RegistryError
-from airflow_provider_ifp.loop.baseline import BASELINE, FILE, read_baseline
-from airflow_provider_ifp.loop.monitor import Monitor
+from airflow_provider_ifp.loop.drift.baseline import BASELINE, FILE, read_baseline
+from airflow_provider_ifp.loop.drift.monitor import Monitor
 
 
 def frame(seed, shift=0.0, rows=2_000):
@@ -141,4 +141,4 @@ def test_in_a_script_on_a_database_file_without_airflow(tmp_path):
 
 
 def test_it_is_there_when_touched():
-    assert ifp.monitor.__module__ == "airflow_provider_ifp.loop.monitor"
+    assert ifp.monitor.__module__ == "airflow_provider_ifp.loop.drift.monitor"

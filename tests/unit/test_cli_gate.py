@@ -21,7 +21,7 @@ from airflow_provider_ifp.core.gates.judge import Subject, judge
 from airflow_provider_ifp.core.metrics.definitions import Answers
 from airflow_provider_ifp.core.metrics.measures import Measures, Rows
 from airflow_provider_ifp.core.policy.model import Policy
-from airflow_provider_ifp.loop.judged_file import judge_file
+from airflow_provider_ifp.loop.gates.judged_file import judge_file
 
 RMSE = """\
     model: flight-time

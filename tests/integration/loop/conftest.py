@@ -21,12 +21,12 @@ from airflow_provider_ifp.adapters.registry.ledger import read_ledger, record
 from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.core.registry.moves import Attempt, plan_judgement
-from airflow_provider_ifp.loop.check import check
-from airflow_provider_ifp.loop.claim import Patience
-from airflow_provider_ifp.loop.move import promote
-from airflow_provider_ifp.loop.reference import PROFILE
-from airflow_provider_ifp.loop.train import Order, train
-from airflow_provider_ifp.loop.validate import validate
+from airflow_provider_ifp.loop.drift.check import check
+from airflow_provider_ifp.loop.drift.reference import PROFILE
+from airflow_provider_ifp.loop.gates.validate import validate
+from airflow_provider_ifp.loop.registry.move import promote
+from airflow_provider_ifp.loop.train.claim import Patience
+from airflow_provider_ifp.loop.train.training import Order, train
 from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.registration import Registration, register
 

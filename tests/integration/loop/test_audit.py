@@ -14,9 +14,9 @@ from airflow_provider_ifp.core.errors import DigestMismatchError, VersionNotFoun
 from airflow_provider_ifp.core.registry.chain import event_key, event_text
 from airflow_provider_ifp.core.registry.lifecycle import Ledger
 from airflow_provider_ifp.core.registry.moves import Attempt, Promotion, chain, plan_promotion
-from airflow_provider_ifp.loop.audit import audit, repair
-from airflow_provider_ifp.loop.move import promote
-from airflow_provider_ifp.loop.verify import verify
+from airflow_provider_ifp.loop.registry.audit import audit, repair
+from airflow_provider_ifp.loop.registry.move import promote
+from airflow_provider_ifp.loop.registry.verify import verify
 from airflow_provider_ifp.training.registration import FILES, PROVENANCE
 
 MODEL = "demand"

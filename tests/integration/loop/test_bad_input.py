@@ -23,7 +23,7 @@ from airflow_provider_ifp.core.errors import (
     RegistryUnreachableError,
 )
 from airflow_provider_ifp.demo.services import free_port
-from airflow_provider_ifp.loop.move import promote
+from airflow_provider_ifp.loop.registry.move import promote
 
 pytestmark = pytest.mark.usefixtures("warm_python")
 

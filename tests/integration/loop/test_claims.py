@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_ifp.adapters.registry.protocol import TRAINING
 from airflow_provider_ifp.core.errors import TrainingError
-from airflow_provider_ifp.loop.claim import HEARTBEAT, Patience, heartbeat, newest, take_turn
+from airflow_provider_ifp.loop.train.claim import HEARTBEAT, Patience, heartbeat, newest, take_turn
 
 
 @pytest.fixture(

@@ -11,11 +11,11 @@ from airflow_provider_ifp.adapters.log.label_files import write_labels
 from airflow_provider_ifp.core.errors import PolicyError, RegistryDeniedError
 from airflow_provider_ifp.core.metrics.definitions import Answers
 from airflow_provider_ifp.core.profile.record import Profile
-from airflow_provider_ifp.loop.check import count_ahead
+from airflow_provider_ifp.loop.drift.check import count_ahead
+from airflow_provider_ifp.loop.drift.monitor import Monitor
+from airflow_provider_ifp.loop.drift.reference import ANSWERS, PROFILE, profile_answers, write_profile
 from airflow_provider_ifp.loop.labelled import read_labelled
-from airflow_provider_ifp.loop.monitor import Monitor
-from airflow_provider_ifp.loop.prepare import prepare
-from airflow_provider_ifp.loop.reference import ANSWERS, PROFILE, profile_answers, write_profile
+from airflow_provider_ifp.loop.train.prepare import prepare
 
 pytestmark = pytest.mark.usefixtures("warm_python")
 

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_provider_ifp.loop import window as counting
-from airflow_provider_ifp.loop.check import count_ahead
+from airflow_provider_ifp.loop.drift import window as counting
+from airflow_provider_ifp.loop.drift.check import count_ahead
 
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

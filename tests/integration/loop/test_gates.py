@@ -16,7 +16,7 @@ from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import DatasetError, DigestMismatchError, PolicyError
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.core.windows import Window, training_windows
-from airflow_provider_ifp.loop.prepare import prepare
+from airflow_provider_ifp.loop.train.prepare import prepare
 from airflow_provider_ifp.training.provenance import window_facts
 
 pytestmark = pytest.mark.usefixtures("warm_python")

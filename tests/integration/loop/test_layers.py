@@ -15,7 +15,7 @@ from tests.integration.loop.conftest import NOW
 from airflow_provider_ifp.adapters.data.datasets import read_window
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.core.windows import training_windows
-from airflow_provider_ifp.loop.shadow import shadow
+from airflow_provider_ifp.loop.shadow.gate import shadow
 from airflow_provider_ifp.training import layers as made
 from airflow_provider_ifp.training.layers import version_environment
 from airflow_provider_ifp.training.model_files import save_model

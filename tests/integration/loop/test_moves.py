@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ifp.core.errors import DigestMismatchError, PromotionRefusedError, VersionNotFoundError
-from airflow_provider_ifp.loop.move import promote, require_promotable, roll_back
+from airflow_provider_ifp.loop.registry.move import promote, require_promotable, roll_back
 
 
 @pytest.fixture

@@ -14,8 +14,7 @@ from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.metrics.definitions import Answers
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.core.profile.record import Profile
-from airflow_provider_ifp.loop.labelled import Columns
-from airflow_provider_ifp.loop.reference import (
+from airflow_provider_ifp.loop.drift.reference import (
     MOST_BLOCKS,
     MOST_SEGMENTS,
     calibration_blocks,
@@ -24,6 +23,7 @@ from airflow_provider_ifp.loop.reference import (
     read_reference,
     write_profile,
 )
+from airflow_provider_ifp.loop.labelled import Columns
 
 pytestmark = pytest.mark.usefixtures("warm_python")
 

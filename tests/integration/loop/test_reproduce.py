@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pytest
 
 from airflow_provider_ifp.core.errors import DigestMismatchError, ReproductionError, VersionNotFoundError
-from airflow_provider_ifp.loop.reproduce import Wish, reproduce
+from airflow_provider_ifp.loop.train.reproduce import Wish, reproduce
 
 HERE = Path(__file__).parent
 START = datetime(2024, 1, 1, tzinfo=UTC)

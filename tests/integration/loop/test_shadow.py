@@ -10,9 +10,9 @@ import pytest
 from airflow_provider_ifp.adapters.log.predictions import read_log, write_predictions
 from airflow_provider_ifp.core.errors import PredictionLogError, PromotionRefusedError
 from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.loop.mirrored import count_mirrored
-from airflow_provider_ifp.loop.shadow import shadow
-from airflow_provider_ifp.loop.shadow_log import Log
+from airflow_provider_ifp.loop.shadow.gate import shadow
+from airflow_provider_ifp.loop.shadow.log import Log
+from airflow_provider_ifp.loop.shadow.mirrored import count_mirrored
 
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 PERIOD = Window(NOW - timedelta(days=5), NOW)
@@ -121,7 +121,7 @@ def test_a_candidate_that_answers_wildly_where_the_holdout_has_nothing_fails_and
 
 
 def loop_promotes(loop, version):
-    from airflow_provider_ifp.loop.move import promote
+    from airflow_provider_ifp.loop.registry.move import promote
 
     promote(loop.registry, loop.model, version, "production", attempt=loop.attempt(), expected="1")
 

@@ -9,7 +9,7 @@ from tests.integration.loop.test_shadow import FEATURES, log
 
 from airflow_provider_ifp.cli import main
 from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.loop.scoring import score_versions
+from airflow_provider_ifp.loop.gates.scoring import score_versions
 
 pytestmark = pytest.mark.server
 

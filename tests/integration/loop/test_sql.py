@@ -9,7 +9,7 @@ import pytest
 from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
 from airflow_provider_ifp.core.policy.model import Policy
-from airflow_provider_ifp.loop.recorded import read_rows, to_window
+from airflow_provider_ifp.loop.registry.recorded import read_rows, to_window
 
 pytestmark = pytest.mark.usefixtures("warm_python")
 

@@ -12,9 +12,9 @@ import pytest
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.profile.record import Profile
-from airflow_provider_ifp.loop.move import roll_back
-from airflow_provider_ifp.loop.prepare import prepare
-from airflow_provider_ifp.loop.train import BECAUSE, reason_to_stop
+from airflow_provider_ifp.loop.registry.move import roll_back
+from airflow_provider_ifp.loop.train.prepare import prepare
+from airflow_provider_ifp.loop.train.training import BECAUSE, reason_to_stop
 from airflow_provider_ifp.training.loading import fetch, open_model
 
 pytestmark = pytest.mark.usefixtures("warm_python")

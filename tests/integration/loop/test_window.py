@@ -20,8 +20,8 @@ from airflow_provider_ifp.adapters.log.predictions import read_log, write_predic
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.profile.record import Profile, Segment
 from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.loop import window as counting
-from airflow_provider_ifp.loop.window import LogCounter
+from airflow_provider_ifp.loop.drift import window as counting
+from airflow_provider_ifp.loop.drift.window import LogCounter
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

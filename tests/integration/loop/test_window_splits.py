@@ -19,7 +19,7 @@ from airflow_provider_ifp.adapters.log.predictions import write_predictions
 from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.profile.record import PREDICTION, SCORE, Profile, Segment
 from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.loop.window import LogCounter
+from airflow_provider_ifp.loop.drift.window import LogCounter
 
 START = datetime(2024, 2, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)

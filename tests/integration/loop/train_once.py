@@ -9,8 +9,8 @@ from pathlib import Path
 from airflow_provider_ifp.adapters.launch.local import LocalLauncher
 from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.policy.model import Policy
-from airflow_provider_ifp.loop.claim import Patience
-from airflow_provider_ifp.loop.train import Order, train
+from airflow_provider_ifp.loop.train.claim import Patience
+from airflow_provider_ifp.loop.train.training import Order, train
 
 
 def main(uri, home, model, number):

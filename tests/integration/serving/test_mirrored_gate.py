@@ -11,7 +11,7 @@ import requests
 from tests.shop import FEATURES
 
 from airflow_provider_ifp.core.policy.model import Policy
-from airflow_provider_ifp.loop.shadow import look_at_traffic, shadow
+from airflow_provider_ifp.loop.shadow.gate import look_at_traffic, shadow
 
 pytestmark = pytest.mark.server
 

@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.metrics.labels import missing_problem
 from airflow_provider_ifp.core.policy.model import Policy
-from airflow_provider_ifp.loop.judging import to_answers, to_array, to_slices
+from airflow_provider_ifp.loop.gates.judging import to_answers, to_array, to_slices
 
 
 def column(values, kind=None):

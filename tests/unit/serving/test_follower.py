@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_ifp.adapters.registry.memory import MemoryRegistry
 from airflow_provider_ifp.core.errors import ModelError, RegistryUnreachableError
 from airflow_provider_ifp.core.registry.moves import Attempt
-from airflow_provider_ifp.loop.move import promote
+from airflow_provider_ifp.loop.registry.move import promote
 from airflow_provider_ifp.serving.cache import VersionCache
 from airflow_provider_ifp.serving.follower import Follower
 from airflow_provider_ifp.serving.wire import Cleared, Found, NotFetched, RegistrySeen, UnknownModel

@@ -16,7 +16,7 @@ from airflow_provider_ifp.adapters.registry.protocol import UNRECORDED
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.gates.judge import Subject, judge
 from airflow_provider_ifp.core.metrics.names import needs_score
-from airflow_provider_ifp.loop.judging import measures_of, to_answers, to_rows, to_slices
+from airflow_provider_ifp.loop.gates.judging import measures_of, to_answers, to_rows, to_slices
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.core.metrics.measures import Rows

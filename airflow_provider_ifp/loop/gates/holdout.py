@@ -12,7 +12,7 @@ from airflow_provider_ifp.adapters.log.predictions import iter_batches
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.windows import current_window, training_windows
-from airflow_provider_ifp.loop.judging import as_text, to_slices
+from airflow_provider_ifp.loop.gates.judging import as_text, to_slices
 from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
 
 if TYPE_CHECKING:

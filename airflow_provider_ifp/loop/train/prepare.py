@@ -18,8 +18,8 @@ from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.policy.model import require_training_keys
 from airflow_provider_ifp.core.registry.build import Build
 from airflow_provider_ifp.core.windows import training_windows
+from airflow_provider_ifp.loop.drift.reference import make_reference, write_profile
 from airflow_provider_ifp.loop.labelled import labelled_columns, read_labelled
-from airflow_provider_ifp.loop.reference import make_reference, write_profile
 from airflow_provider_ifp.training.provenance import window_facts
 from airflow_provider_ifp.training.spec import Spec
 

@@ -1,6 +1,6 @@
 """Audit a model: the chain of its ledger, and whether registry and artifact store are what the ledger says.
 
-Read once, then checked (`loop.findings`): one listing each of versions, runs, stored models and folders,
+Read once, then checked (`findings`): one listing each of versions, runs, stored models and folders,
 however many there are. Files are downloaded and digested for the versions that stand somewhere and those that
 ever were in production, each stored model once.
 """
@@ -15,7 +15,7 @@ from airflow_provider_ifp.adapters.registry.protocol import PROMOTION, UNRECORDE
 from airflow_provider_ifp.core.errors import RegistryError, VersionNotFoundError
 from airflow_provider_ifp.core.registry.chain import breaks, sound_part, void_numbers
 from airflow_provider_ifp.core.registry.lifecycle import STAGES
-from airflow_provider_ifp.loop.findings import (
+from airflow_provider_ifp.loop.registry.findings import (
     Finding,
     Sight,
     broken_ledger,
@@ -26,7 +26,7 @@ from airflow_provider_ifp.loop.findings import (
     orphans,
     strange_versions,
 )
-from airflow_provider_ifp.loop.verify import (
+from airflow_provider_ifp.loop.registry.verify import (
     NO_ANSWER,
     as_moved,
     file_problems,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.core.registry.lifecycle import Ledger
-    from airflow_provider_ifp.loop.verify import Stored
+    from airflow_provider_ifp.loop.registry.verify import Stored
 
 _FIRST = (broken_ledger, moved_aliases)
 _LAST = (strange_versions, lost_versions, lost_runs, lost_files, orphans)

@@ -25,10 +25,8 @@ from airflow_provider_ifp.core.registry.reproduction import (
     hardware_of,
     machine_warnings,
 )
-from airflow_provider_ifp.loop.judging import to_answers
-from airflow_provider_ifp.loop.launch import launch
-from airflow_provider_ifp.loop.prepare import write_rows
-from airflow_provider_ifp.loop.recorded import (
+from airflow_provider_ifp.loop.gates.judging import to_answers
+from airflow_provider_ifp.loop.registry.recorded import (
     changed_types,
     find_rows,
     read_provenance,
@@ -36,7 +34,9 @@ from airflow_provider_ifp.loop.recorded import (
     require_enough,
     to_window,
 )
-from airflow_provider_ifp.loop.recorded_code import find_code
+from airflow_provider_ifp.loop.registry.recorded_code import find_code
+from airflow_provider_ifp.loop.train.launch import launch
+from airflow_provider_ifp.loop.train.prepare import write_rows
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.registration import content_digest
 from airflow_provider_ifp.training.scorer import score
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.launch.local import Launcher
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
-    from airflow_provider_ifp.loop.recorded_code import FoundCode
+    from airflow_provider_ifp.loop.registry.recorded_code import FoundCode
     from airflow_provider_ifp.training.spec import Result
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from airflow_provider_ifp.core.errors import PolicyError, RegistryError
 from airflow_provider_ifp.core.profile.record import ERROR, PREDICTION, SCORE, Profile, Segment
 from airflow_provider_ifp.core.profile.reference import profile_categories, profile_lists, profile_numbers
 from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.loop.baseline import read_baseline
+from airflow_provider_ifp.loop.drift.baseline import read_baseline
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.loop.judging import to_answers
+from airflow_provider_ifp.loop.gates.judging import to_answers
 from airflow_provider_ifp.training.loading import fetch
 from airflow_provider_ifp.training.scorer import score
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from airflow_provider_ifp.adapters.counting.cache import CountCache
 from airflow_provider_ifp.adapters.registry.ledger import project
 from airflow_provider_ifp.core.firing import Firing, decide_by_drift, decide_without_data
-from airflow_provider_ifp.loop.drift_report import log_drift
-from airflow_provider_ifp.loop.watch import Watch
+from airflow_provider_ifp.loop.drift.report import log_drift
+from airflow_provider_ifp.loop.drift.watch import Watch
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,7 +12,7 @@ from airflow_provider_ifp.adapters.data.fingerprint import Fingerprint
 from airflow_provider_ifp.adapters.sources import reopen_source
 from airflow_provider_ifp.core.errors import DatasetError, IfpError, ReproductionError
 from airflow_provider_ifp.core.gates.leakage import Overlap
-from airflow_provider_ifp.loop.recorded import read_provenance, to_window
+from airflow_provider_ifp.loop.registry.recorded import read_provenance, to_window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.registry.verdict import Check
-    from airflow_provider_ifp.loop.holdout import Holdout
+    from airflow_provider_ifp.loop.gates.holdout import Holdout
 
 
 def find_leakage(

@@ -18,7 +18,7 @@ from airflow_provider_ifp.adapters.log.predictions import write_predictions
 from airflow_provider_ifp.core.shadow.checks import Latency
 from airflow_provider_ifp.core.shadow.gate import Shadowed, Side
 from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.loop.shadow_log import (
+from airflow_provider_ifp.loop.shadow.log import (
     Pairs,
     align,
     duration_of,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.core.policy.sections import ShadowSection
     from airflow_provider_ifp.loop.labelled import Columns
-    from airflow_provider_ifp.loop.shadow_log import Log
+    from airflow_provider_ifp.loop.shadow.log import Log
 
 MOST_PAIRS: Final = 50_000
 TIMED: Final = 300

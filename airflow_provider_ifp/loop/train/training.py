@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.core.errors import RegistryError
 from airflow_provider_ifp.core.registry.build import UNRECORDED, differences
-from airflow_provider_ifp.loop.claim import Patience, heartbeat, newest, take_turn
-from airflow_provider_ifp.loop.launch import launch
-from airflow_provider_ifp.loop.prepare import prepare
-from airflow_provider_ifp.loop.reference import PROFILE
+from airflow_provider_ifp.loop.drift.reference import PROFILE
+from airflow_provider_ifp.loop.train.claim import Patience, heartbeat, newest, take_turn
+from airflow_provider_ifp.loop.train.launch import launch
+from airflow_provider_ifp.loop.train.prepare import prepare
 from airflow_provider_ifp.training.provenance import FORMAT, record_code, seed_facts, window_facts
 from airflow_provider_ifp.training.registration import PROVENANCE, Registration, register
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sources import Connect
     from airflow_provider_ifp.core.policy.model import Policy
-    from airflow_provider_ifp.loop.prepare import Prepared
+    from airflow_provider_ifp.loop.train.prepare import Prepared
     from airflow_provider_ifp.training.provenance import CodeRecord
     from airflow_provider_ifp.training.spec import Result, Spec
 

@@ -15,8 +15,8 @@ from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.core.drift.check import DEFAULT_RULE, check_drift
 from airflow_provider_ifp.core.errors import DatasetError, RegistryError
 from airflow_provider_ifp.core.policy.types import ModelName
-from airflow_provider_ifp.loop.baseline import Baseline, clear_baseline, read_baseline, set_baseline
-from airflow_provider_ifp.loop.reference import read_reference
+from airflow_provider_ifp.loop.drift.baseline import Baseline, clear_baseline, read_baseline, set_baseline
+from airflow_provider_ifp.loop.drift.reference import read_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,9 +14,8 @@ from airflow_provider_ifp.adapters.counting.columns import numbers
 from airflow_provider_ifp.core.shadow.checks import Latency
 from airflow_provider_ifp.core.shadow.gate import Shadowed, Side
 from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.loop.replay import MOST_PAIRS
-from airflow_provider_ifp.loop.scoring import score_versions
-from airflow_provider_ifp.loop.shadow_log import (
+from airflow_provider_ifp.loop.gates.scoring import score_versions
+from airflow_provider_ifp.loop.shadow.log import (
     Pairs,
     align,
     duration_of,
@@ -26,6 +25,7 @@ from airflow_provider_ifp.loop.shadow_log import (
     read_requests,
     thin_out,
 )
+from airflow_provider_ifp.loop.shadow.replay import MOST_PAIRS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.core.policy.sections import ShadowSection
     from airflow_provider_ifp.loop.labelled import Columns
-    from airflow_provider_ifp.loop.shadow_log import Log
+    from airflow_provider_ifp.loop.shadow.log import Log
 
 HOW_TIMED: Final = "as the server measured it, both at work at once"
 _LAST: Final = datetime(9999, 1, 1, tzinfo=UTC)

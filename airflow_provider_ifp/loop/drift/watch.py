@@ -16,9 +16,9 @@ from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.profile.record import ERROR
 from airflow_provider_ifp.core.profile.rolling import rolling_reference
 from airflow_provider_ifp.core.windows import Window, calendar_blocks, current_window, preceding
-from airflow_provider_ifp.loop.answer_errors import ErrorCounter, profile_of_errors
-from airflow_provider_ifp.loop.reference import Reference, find_reference
-from airflow_provider_ifp.loop.window import LogCounter
+from airflow_provider_ifp.loop.drift.answer_errors import ErrorCounter, profile_of_errors
+from airflow_provider_ifp.loop.drift.reference import Reference, find_reference
+from airflow_provider_ifp.loop.drift.window import LogCounter
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta

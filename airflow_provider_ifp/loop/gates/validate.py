@@ -13,13 +13,13 @@ from airflow_provider_ifp.core.gates.evidence import Evidence, drifted_features,
 from airflow_provider_ifp.core.gates.judge import Subject, judge, refuse
 from airflow_provider_ifp.core.gates.slices import unseen_slices
 from airflow_provider_ifp.core.registry.verdict import Check
-from airflow_provider_ifp.loop.drift_report import RECORD as DRIFT_RECORD
-from airflow_provider_ifp.loop.holdout import count_traffic, read_holdout
-from airflow_provider_ifp.loop.judging import measures_of, to_answers, to_rows
-from airflow_provider_ifp.loop.leakage import find_leakage
-from airflow_provider_ifp.loop.reference import ANSWERS, profile_answers, write_profile
-from airflow_provider_ifp.loop.scoring import score_each
-from airflow_provider_ifp.loop.verdicts import record_verdict
+from airflow_provider_ifp.loop.drift.reference import ANSWERS, profile_answers, write_profile
+from airflow_provider_ifp.loop.drift.report import RECORD as DRIFT_RECORD
+from airflow_provider_ifp.loop.gates.holdout import count_traffic, read_holdout
+from airflow_provider_ifp.loop.gates.judging import measures_of, to_answers, to_rows
+from airflow_provider_ifp.loop.gates.leakage import find_leakage
+from airflow_provider_ifp.loop.gates.scoring import score_each
+from airflow_provider_ifp.loop.gates.verdicts import record_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.registry.protocol import UNRECORDED
 from airflow_provider_ifp.core.registry.lifecycle import STAGES
-from airflow_provider_ifp.loop.verify import tag_problem
+from airflow_provider_ifp.loop.registry.verify import tag_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,13 +16,13 @@ from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.gates.judge import Subject
 from airflow_provider_ifp.core.shadow.gate import Shadowed, judge_shadow
 from airflow_provider_ifp.core.windows import training_windows
+from airflow_provider_ifp.loop.drift.watch import log_root
+from airflow_provider_ifp.loop.gates.verdicts import record_verdict
 from airflow_provider_ifp.loop.labelled import Columns, labelled_columns, read_labelled
-from airflow_provider_ifp.loop.mirrored import Traffic, compare_mirrored, count_mirrored
-from airflow_provider_ifp.loop.recorded import read_provenance, read_rows, require_enough, to_window
-from airflow_provider_ifp.loop.replay import replay_requests
-from airflow_provider_ifp.loop.shadow_log import Log
-from airflow_provider_ifp.loop.verdicts import record_verdict
-from airflow_provider_ifp.loop.watch import log_root
+from airflow_provider_ifp.loop.registry.recorded import read_provenance, read_rows, require_enough, to_window
+from airflow_provider_ifp.loop.shadow.log import Log
+from airflow_provider_ifp.loop.shadow.mirrored import Traffic, compare_mirrored, count_mirrored
+from airflow_provider_ifp.loop.shadow.replay import replay_requests
 
 if TYPE_CHECKING:
     from datetime import datetime
