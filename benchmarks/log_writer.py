@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from airflow_provider_ifp.serving.log_writer import LogWriter
+from airflow_provider_ifp.serving.log.writer import LogWriter
 
 SIZES = (1, 16, 256)
 MOST_QUEUED = 2_000

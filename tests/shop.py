@@ -213,5 +213,8 @@ class Shop:
             parent = stat.read_text().rpartition(")")[2].split()[1]
             command = Path(f"/proc/{parent}/cmdline").read_bytes().split(b"\0")
             above = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[1]
-            return b"airflow_provider_ifp.serving.spare" in command and int(above) == self.server.process.pid
+            return (
+                b"airflow_provider_ifp.serving.worker.spare" in command
+                and int(above) == self.server.process.pid
+            )
         return False

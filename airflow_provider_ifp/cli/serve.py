@@ -65,8 +65,8 @@ def add_commands(commands: Commands) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     try:
-        from airflow_provider_ifp.serving.options import ServeOptions, default_cache
-        from airflow_provider_ifp.serving.server import serve
+        from airflow_provider_ifp.serving.front.options import ServeOptions, default_cache
+        from airflow_provider_ifp.serving.front.server import serve
     except ImportError as error:
         raise IfpError(
             f"{error}; the server needs more packages: pip install 'airflow-provider-ifp[serving]'"

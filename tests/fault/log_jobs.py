@@ -20,10 +20,11 @@ from airflow_provider_ifp.adapters.log import compacted, time_folders
 from airflow_provider_ifp.adapters.log import compaction as log_compaction
 from airflow_provider_ifp.adapters.log import merging as file_merging
 from airflow_provider_ifp.adapters.log.compaction import compact_log
-from airflow_provider_ifp.serving import log_roll, spool
-from airflow_provider_ifp.serving.log_roll import recover_spools
-from airflow_provider_ifp.serving.log_writer import LogWriter
-from airflow_provider_ifp.serving.spool import Spool, SpoolName
+from airflow_provider_ifp.serving.log import roll as log_roll
+from airflow_provider_ifp.serving.log import spool
+from airflow_provider_ifp.serving.log.roll import recover_spools
+from airflow_provider_ifp.serving.log.spool import Spool, SpoolName
+from airflow_provider_ifp.serving.log.writer import LogWriter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from tests.log_rows import ids_in, numbered, parquet_files
 
 from airflow_provider_ifp.adapters.log.predictions import read_log
 from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.serving.log_roll import recover_spools
+from airflow_provider_ifp.serving.log.roll import recover_spools
 
 pytestmark = pytest.mark.timeout(300 + 10 * KILLS)
 LOST = 0.5

@@ -37,7 +37,7 @@ from airflow_provider_ifp.core.errors import DatasetError, PredictionLogError
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.services import own_environment
 from airflow_provider_ifp.loop.drift.window import LogCounter
-from airflow_provider_ifp.serving.log_writer import LogWriter
+from airflow_provider_ifp.serving.log.writer import LogWriter
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # boto3 and Python
 

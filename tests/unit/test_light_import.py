@@ -38,6 +38,6 @@ def test_the_policy_commands_load_neither_mlflow_nor_torch_nor_pandas_nor_airflo
 
 
 def test_the_servers_front_loads_none_of_what_its_versions_need():
-    loaded = loaded_after("import airflow_provider_ifp.serving.server")
+    loaded = loaded_after("import airflow_provider_ifp.serving.front.server")
     assert "uvicorn" in loaded
     assert loaded & (HEAVY | {"scipy", "pydantic"}) == set()

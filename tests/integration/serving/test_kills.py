@@ -113,7 +113,7 @@ def test_a_killed_worker_costs_no_answer_and_no_row(shop):
 
 def test_a_killed_log_process_loses_half_a_second_of_rows_and_no_answer(shop):
     with calling(shop, "log") as callers:
-        process = process_of(shop, "airflow_provider_ifp.serving.log_process")
+        process = process_of(shop, "airflow_provider_ifp.serving.log.process")
         os.kill(process, signal.SIGKILL)
         killed = time.monotonic()
         time.sleep(4.0)
@@ -125,7 +125,7 @@ def test_a_killed_log_process_loses_half_a_second_of_rows_and_no_answer(shop):
 def test_a_killed_server_loses_half_a_second_of_rows_and_its_processes_end(shop):
     with calling(shop, "server") as callers:
         children = [
-            process_of(shop, f"airflow_provider_ifp.serving.{name}") for name in ("spare", "follower")
+            process_of(shop, f"airflow_provider_ifp.serving.{name}") for name in ("worker.spare", "follower")
         ]
         children += shop.workers()
         killed = time.monotonic()

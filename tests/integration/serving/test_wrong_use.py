@@ -6,8 +6,8 @@ import pytest
 
 from airflow_provider_ifp.cli import main
 from airflow_provider_ifp.core.errors import ModelError, PredictionLogError, ServiceError
-from airflow_provider_ifp.serving.options import ServeOptions
-from airflow_provider_ifp.serving.server import serve
+from airflow_provider_ifp.serving.front.options import ServeOptions
+from airflow_provider_ifp.serving.front.server import serve
 
 NOWHERE = "http://127.0.0.1:9"
 

@@ -6,11 +6,12 @@ import time
 import httpx
 import pytest
 
-from airflow_provider_ifp.serving.app import build_app
 from airflow_provider_ifp.serving.cache import VersionCache
-from airflow_provider_ifp.serving.lane import Call
-from airflow_provider_ifp.serving.options import ServeOptions
-from airflow_provider_ifp.serving.state import State
+from airflow_provider_ifp.serving.front.app import build_app
+from airflow_provider_ifp.serving.front.lane import Call
+from airflow_provider_ifp.serving.front.options import ServeOptions
+from airflow_provider_ifp.serving.front.state import State
+from airflow_provider_ifp.serving.front.workers import Spare
 from airflow_provider_ifp.serving.wire import (
     Cleared,
     Found,
@@ -19,7 +20,6 @@ from airflow_provider_ifp.serving.wire import (
     Request,
     UnknownModel,
 )
-from airflow_provider_ifp.serving.workers import Spare
 
 BODY = b'{"inputs": [[1]]}'
 JSON = {"content-type": "application/json"}

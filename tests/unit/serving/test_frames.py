@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ifp.core.errors import SignatureError
-from airflow_provider_ifp.serving.columns import CATEGORY, Column, Columns
-from airflow_provider_ifp.serving.frames import Asked, join_columns, kind_of, make_frame
+from airflow_provider_ifp.serving.worker.columns import CATEGORY, Column, Columns
+from airflow_provider_ifp.serving.worker.frames import Asked, join_columns, kind_of, make_frame
 
 TYPES = {
     "number": pa.float64(),

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from airflow_provider_ifp.serving.lane import Call, Lane
+from airflow_provider_ifp.serving.front.lane import Call, Lane
 from airflow_provider_ifp.serving.wire import Request
 
 REQUEST = Request(0, b"{}", -1, "a", 0)

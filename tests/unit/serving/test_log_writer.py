@@ -14,10 +14,10 @@ from tests.log_rows import SCHEMA, TIME, ids_in, numbered, parquet_files, rows
 from airflow_provider_ifp.adapters.log.predictions import read_log, write_predictions
 from airflow_provider_ifp.core.errors import PredictionLogError
 from airflow_provider_ifp.core.windows import Window
-from airflow_provider_ifp.serving.log_roll import Recovered, recover_spools
-from airflow_provider_ifp.serving.log_writer import LogWriter
-from airflow_provider_ifp.serving.row_queue import RowQueue
-from airflow_provider_ifp.serving.spool import Spool, SpoolName
+from airflow_provider_ifp.serving.log.queue import RowQueue
+from airflow_provider_ifp.serving.log.roll import Recovered, recover_spools
+from airflow_provider_ifp.serving.log.spool import Spool, SpoolName
+from airflow_provider_ifp.serving.log.writer import LogWriter
 
 ALL = Window(None, TIME + timedelta(days=1))
 SOON = 10.0

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from airflow_provider_ifp.core.errors import RequestError
-from airflow_provider_ifp.serving.frames import Answers
-from airflow_provider_ifp.serving.open_inference import Wanted, read_request, write_reply
+from airflow_provider_ifp.serving.worker.frames import Answers
+from airflow_provider_ifp.serving.worker.open_inference import Wanted, read_request, write_reply
 
 DTYPES = {"FP64": "f8", "FP32": "f4", "INT64": "i8", "INT32": "i4", "UINT8": "u1", "BOOL": "?"}
 TENSORS = st.sampled_from(sorted(DTYPES)).flatmap(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ifp.core.errors import RequestError
-from airflow_provider_ifp.serving.frames import Answers
-from airflow_provider_ifp.serving.scoring import read_request, write_reply
+from airflow_provider_ifp.serving.worker.frames import Answers
+from airflow_provider_ifp.serving.worker.scoring import read_request, write_reply
 
 NAMES = ("a", "b")
 VALUES = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.text() | st.floats(allow_nan=False)

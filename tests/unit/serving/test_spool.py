@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.log_rows import SCHEMA, numbered, rows
 
-from airflow_provider_ifp.serving.spool import Spool, SpoolName, dead_spools, read_spool
+from airflow_provider_ifp.serving.log.spool import Spool, SpoolName, dead_spools, read_spool
 
 NAME = SpoolName("fares", "production", "0" * 32)
 

@@ -16,11 +16,11 @@ import pandas as pd
 import pyarrow as pa
 
 from airflow_provider_ifp.core.errors import ModelError, RequestError, SignatureError
-from airflow_provider_ifp.serving import open_inference, scoring
-from airflow_provider_ifp.serving.columns import Columns
-from airflow_provider_ifp.serving.frames import Answers, Asked, join_columns, kind_of, make_frame
-from airflow_provider_ifp.serving.log_rows import AnsweredFrame, write_rows
+from airflow_provider_ifp.serving.log.rows import AnsweredFrame, write_rows
 from airflow_provider_ifp.serving.wire import OPEN_INFERENCE, Answered, Reply
+from airflow_provider_ifp.serving.worker import open_inference, scoring
+from airflow_provider_ifp.serving.worker.columns import Columns
+from airflow_provider_ifp.serving.worker.frames import Answers, Asked, join_columns, kind_of, make_frame
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence

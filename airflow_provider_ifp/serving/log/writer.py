@@ -23,10 +23,10 @@ import pyarrow as pa
 from airflow_provider_ifp.adapters.data.storage import first_line
 from airflow_provider_ifp.adapters.log.files import locate
 from airflow_provider_ifp.core.errors import DatasetUnreachableError, PredictionLogError
-from airflow_provider_ifp.serving.log_roll import canonical_root, recover_spools, roll
-from airflow_provider_ifp.serving.row_queue import RowQueue, Troubles
-from airflow_provider_ifp.serving.spool import Spool, SpoolName
-from airflow_provider_ifp.serving.spooling import Spooler
+from airflow_provider_ifp.serving.log.queue import RowQueue, Troubles
+from airflow_provider_ifp.serving.log.roll import canonical_root, recover_spools, roll
+from airflow_provider_ifp.serving.log.spool import Spool, SpoolName
+from airflow_provider_ifp.serving.log.spooling import Spooler
 
 if TYPE_CHECKING:
     from pathlib import Path

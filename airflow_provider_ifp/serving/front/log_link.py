@@ -7,7 +7,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.serving.channel import Channel, start_process
+from airflow_provider_ifp.serving.front.channel import Channel, start_process
 from airflow_provider_ifp.serving.wire import LogRows, Refused
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class LogLink:
 
     async def start(self) -> None:
         """Start the process."""
-        self._process, end = start_process("log_process", json.dumps(self._settings))
+        self._process, end = start_process("log.process", json.dumps(self._settings))
         self._gone.clear()
         self._channel = await Channel.open(end, self._receive, self._on_lost)
         for message in self._held:

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.errors import RequestError
-from airflow_provider_ifp.serving.bodies import decode_json, encode_json
-from airflow_provider_ifp.serving.frames import Asked
+from airflow_provider_ifp.serving.worker.bodies import decode_json, encode_json
+from airflow_provider_ifp.serving.worker.frames import Asked
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.serving.frames import Answers
+    from airflow_provider_ifp.serving.worker.frames import Answers
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 

@@ -18,8 +18,8 @@ from airflow_provider_ifp.serving.wire import Reply
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_provider_ifp.serving.front.workers import Worker
     from airflow_provider_ifp.serving.wire import Answered, Request
-    from airflow_provider_ifp.serving.workers import Worker
 
 log = logging.getLogger(__name__)
 

@@ -6,19 +6,19 @@ import logging
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.serving.lane import Call, Lane
-from airflow_provider_ifp.serving.metrics import Metrics
-from airflow_provider_ifp.serving.seat import Seat
+from airflow_provider_ifp.serving.front.lane import Call, Lane
+from airflow_provider_ifp.serving.front.metrics import Metrics
+from airflow_provider_ifp.serving.front.seat import Seat
 from airflow_provider_ifp.serving.wire import Cleared, Found, NotFetched, RegistrySeen, UnknownModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_ifp.serving.cache import VersionCache
-    from airflow_provider_ifp.serving.log_link import LogLink
-    from airflow_provider_ifp.serving.options import ServeOptions
+    from airflow_provider_ifp.serving.front.log_link import LogLink
+    from airflow_provider_ifp.serving.front.options import ServeOptions
+    from airflow_provider_ifp.serving.front.workers import Spare
     from airflow_provider_ifp.serving.wire import Answered
-    from airflow_provider_ifp.serving.workers import Spare
 
 log = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from airflow_provider_ifp.serving.lane import Call
-from airflow_provider_ifp.serving.pages import UNAVAILABLE, Pages, RefusedError, require_model
+from airflow_provider_ifp.serving.front.lane import Call
+from airflow_provider_ifp.serving.front.pages import UNAVAILABLE, Pages, RefusedError, require_model
 from airflow_provider_ifp.serving.wire import OPEN_INFERENCE, SCORING, Reply, Request
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from airflow_provider_ifp.serving.state import State
+    from airflow_provider_ifp.serving.front.state import State
 
 _INVOCATIONS = "/invocations"
 _OPEN_PATHS = {"/ping", "/health", "/v2/health/live", "/v2/health/ready"}

@@ -19,10 +19,10 @@ from airflow_provider_ifp.adapters.data.storage import first_line, write_atomica
 from airflow_provider_ifp.adapters.log.compacted import is_logged
 from airflow_provider_ifp.adapters.log.files import locate
 from airflow_provider_ifp.adapters.log.time_folders import split_by_time, to_parquet
-from airflow_provider_ifp.serving.spool import dead_spools, read_spool
+from airflow_provider_ifp.serving.log.spool import dead_spools, read_spool
 
 if TYPE_CHECKING:
-    from airflow_provider_ifp.serving.spool import Spool
+    from airflow_provider_ifp.serving.log.spool import Spool
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The spare: an interpreter whose imports are done, from which the process of each version is forked.
 
-    python -m airflow_provider_ifp.serving.spare FD
+    python -m airflow_provider_ifp.serving.worker.spare FD
 
 Importing MLflow, pandas and torch takes seconds, and CPU that the version in production needs while another
 one is put in its place; a fork takes milliseconds. The spare itself never opens a model. It takes one
@@ -47,7 +47,7 @@ def main(fd: int) -> int:
 def _import_all() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the libraries about each other; the model's own are shown
-        importlib.import_module("airflow_provider_ifp.serving.worker")
+        importlib.import_module("airflow_provider_ifp.serving.worker.process")
         importlib.import_module("airflow_provider_ifp.training.pyfunc")
         for name in _OPTIONAL:
             with contextlib.suppress(ImportError):
@@ -65,7 +65,7 @@ def _fork(control: socket.socket, received: int) -> None:
         end_with_parent()
         control.close()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        from airflow_provider_ifp.serving.worker import run_worker
+        from airflow_provider_ifp.serving.worker.process import run_worker
 
         with socket.socket(fileno=received) as connection:
             run_worker(connection)

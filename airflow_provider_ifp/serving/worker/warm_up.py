@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
-from airflow_provider_ifp.serving.frames import Asked, join_columns
-from airflow_provider_ifp.serving.open_inference import datatype_of
 from airflow_provider_ifp.serving.wire import Tensor
+from airflow_provider_ifp.serving.worker.frames import Asked, join_columns
+from airflow_provider_ifp.serving.worker.open_inference import datatype_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from airflow_provider_ifp.core.profile.feature import Feature
-    from airflow_provider_ifp.serving.answering import Served
-    from airflow_provider_ifp.serving.columns import Column
+    from airflow_provider_ifp.serving.worker.answering import Served
+    from airflow_provider_ifp.serving.worker.columns import Column
 
 log = logging.getLogger(__name__)
 

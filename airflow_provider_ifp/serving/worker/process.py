@@ -1,6 +1,6 @@
 """A version's process: opens it, warms it up, and answers what the front sends, one batch after the other.
 
-It is forked from the spare (`serving/spare.py`) and has one socket, to the front; when that closes, it ends.
+It is forked from the spare (`spare`) and has one socket, to the front; when that closes, it ends.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, StoredModel
 from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, ModelError
-from airflow_provider_ifp.serving.answering import Served
-from airflow_provider_ifp.serving.columns import read_columns, read_profile
-from airflow_provider_ifp.serving.warm_up import warm_up
 from airflow_provider_ifp.serving.wire import Ask, Hello, Open, Opened, Refused, Tensor, pack, receive
+from airflow_provider_ifp.serving.worker.answering import Served
+from airflow_provider_ifp.serving.worker.columns import read_columns, read_profile
+from airflow_provider_ifp.serving.worker.warm_up import warm_up
 from airflow_provider_ifp.training.loading import open_model
 from airflow_provider_ifp.training.registration import require_whole
 

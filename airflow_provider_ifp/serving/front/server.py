@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from airflow_provider_ifp.core.errors import PredictionLogError, ServiceError, VersionNotFoundError
-from airflow_provider_ifp.serving.app import build_app
 from airflow_provider_ifp.serving.cache import VersionCache
-from airflow_provider_ifp.serving.channel import Channel, start_process
-from airflow_provider_ifp.serving.log_link import LogLink
-from airflow_provider_ifp.serving.state import PRODUCTION, SHADOW, State
-from airflow_provider_ifp.serving.workers import Spare
+from airflow_provider_ifp.serving.front.app import build_app
+from airflow_provider_ifp.serving.front.channel import Channel, start_process
+from airflow_provider_ifp.serving.front.log_link import LogLink
+from airflow_provider_ifp.serving.front.state import PRODUCTION, SHADOW, State
+from airflow_provider_ifp.serving.front.workers import Spare
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
 
     from airflow_provider_ifp.core.errors import IfpError
-    from airflow_provider_ifp.serving.options import ServeOptions
+    from airflow_provider_ifp.serving.front.options import ServeOptions
 
 log = logging.getLogger(__name__)
 

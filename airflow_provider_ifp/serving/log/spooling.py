@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from airflow_provider_ifp.adapters.data.storage import first_line
 from airflow_provider_ifp.adapters.log.schema import conform_rows
 from airflow_provider_ifp.core.errors import PredictionLogError
-from airflow_provider_ifp.serving.spool import Spool, SpoolName
+from airflow_provider_ifp.serving.log.spool import Spool, SpoolName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -1,6 +1,6 @@
 """The log's process: gathers answered rows into batches of the log's columns, and writes them.
 
-    python -m airflow_provider_ifp.serving.log_process FD SETTINGS
+    python -m airflow_provider_ifp.serving.log.process FD SETTINGS
 
 A process of its own, so that Parquet and a slow store take nothing from the answers' latency, and a worker
 that is killed takes no row with it. When the front is gone, killed even, it writes what it has and ends.
@@ -22,8 +22,8 @@ import pyarrow as pa
 
 from airflow_provider_ifp.adapters.log.schema import conform_rows
 from airflow_provider_ifp.core.errors import IfpError
-from airflow_provider_ifp.serving.log_rows import read_rows
-from airflow_provider_ifp.serving.log_writer import LogWriter
+from airflow_provider_ifp.serving.log.rows import read_rows
+from airflow_provider_ifp.serving.log.writer import LogWriter
 from airflow_provider_ifp.serving.wire import LogCounters, LogRows, Refused, Unpacker, pack
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.adapters.launch.local import user_environment
 from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError
-from airflow_provider_ifp.serving.channel import Channel, start_process
+from airflow_provider_ifp.serving.front.channel import Channel, start_process
 from airflow_provider_ifp.serving.wire import Answered, Ask, Hello, Open, Opened, Refused
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Spare:
         """Start it, in an environment without the registry's credentials; its imports take seconds."""
         environment = {**user_environment(os.environ, seed=0), **self._threads}
         environment.pop(_TOKEN, None)
-        self._process, self._control = start_process("spare", environment=environment)
+        self._process, self._control = start_process("worker.spare", environment=environment)
         self._ready = asyncio.create_task(self._wait_until_ready(self._control))
 
     async def fork(self) -> socket.socket:

@@ -19,12 +19,12 @@ import pandas as pd
 import pyarrow as pa
 
 from airflow_provider_ifp.core.errors import SignatureError
-from airflow_provider_ifp.serving.columns import CATEGORY
+from airflow_provider_ifp.serving.worker.columns import CATEGORY
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
-    from airflow_provider_ifp.serving.columns import Column, Columns
+    from airflow_provider_ifp.serving.worker.columns import Column, Columns
 
 
 _SHOWN = 80

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError
-from airflow_provider_ifp.serving.workers import Worker
+from airflow_provider_ifp.serving.front.workers import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_ifp.serving.lane import Lane
+    from airflow_provider_ifp.serving.front.lane import Lane
+    from airflow_provider_ifp.serving.front.workers import Spare
     from airflow_provider_ifp.serving.wire import Found
-    from airflow_provider_ifp.serving.workers import Spare
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_ifp import __version__
-from airflow_provider_ifp.serving.metrics import CONTENT_TYPE
+from airflow_provider_ifp.serving.front.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.requests import Request as HttpRequest
 
-    from airflow_provider_ifp.serving.state import State
+    from airflow_provider_ifp.serving.front.state import State
 
 UNAVAILABLE = 503
 

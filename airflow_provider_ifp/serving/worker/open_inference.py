@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from airflow_provider_ifp.core.errors import RequestError
-from airflow_provider_ifp.serving.bodies import decode_json, encode_json
-from airflow_provider_ifp.serving.frames import Asked
+from airflow_provider_ifp.serving.worker.bodies import decode_json, encode_json
+from airflow_provider_ifp.serving.worker.frames import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_ifp.serving.frames import Answers
+    from airflow_provider_ifp.serving.worker.frames import Answers
 
 _DTYPES = {
     "BOOL": np.dtype("?"),
