@@ -59,7 +59,7 @@ def _write_page(file: Path, verdict: Verdict, rows: Rows, positive: object) -> N
         DatasetError: The file cannot be written.
     """
     from airflow_provider_ifp.core.gates.evidence import plot_of
-    from airflow_provider_ifp.report.verdict_page import verdict_page
+    from airflow_provider_ifp.report.verdict import verdict_page
 
     try:
         file.write_text(verdict_page(verdict.to_json(), plot_of(rows, positive)), encoding="utf-8")

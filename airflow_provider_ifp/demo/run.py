@@ -28,7 +28,7 @@ from airflow_provider_ifp.demo.stack import launch_mlflow, start_airflow, start_
 from airflow_provider_ifp.demo.table import LiveTable, open_console
 from airflow_provider_ifp.demo.traffic import METRIC, Traffic
 from airflow_provider_ifp.loop.drift.watch import log_root
-from airflow_provider_ifp.report.demo_page import demo_page
+from airflow_provider_ifp.report.demo import demo_page
 from airflow_provider_ifp.report.records import VerdictRecord, read_record
 
 if TYPE_CHECKING:

@@ -1,1 +1,5 @@
-"""HTML pages made from records: one file each, complete without network or script, readable for years."""
+"""HTML pages made from records: one file each, complete without network or script, readable for years.
+
+Reads records (JSON) and nothing else. One page a module (`drift`, `verdict`, `demo`), its charts in `charts`;
+read `page` first: what stands around each of them.
+"""

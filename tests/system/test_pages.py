@@ -9,9 +9,9 @@ from playwright.sync_api import sync_playwright
 from tests.drift_records import draw, errors_of_numbers, record
 from tests.evidence import EVIDENCE, calibration
 
-from airflow_provider_ifp.report.demo_page import demo_page
-from airflow_provider_ifp.report.drift_page import drift_page
-from airflow_provider_ifp.report.verdict_page import verdict_page
+from airflow_provider_ifp.report.demo import demo_page
+from airflow_provider_ifp.report.drift import drift_page
+from airflow_provider_ifp.report.verdict import verdict_page
 
 CHROMIUM = shutil.which("chromium")
 RECORDS = Path(__file__).parents[1] / "unit" / "report"

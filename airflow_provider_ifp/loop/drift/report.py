@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ifp.core.errors import IfpError
-from airflow_provider_ifp.report.drift_page import drift_page
+from airflow_provider_ifp.report.drift import drift_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_ifp.adapters.registry.ledger import record
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.registry.moves import plan_judgement
-from airflow_provider_ifp.report.verdict_page import NOTHING, verdict_page
+from airflow_provider_ifp.report.verdict import NOTHING, verdict_page
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry

@@ -7,7 +7,7 @@ from tests.evidence import EVIDENCE, calibration, residuals
 from airflow_provider_ifp.core.gates.evidence import Evidence, drifted_features, plot_of
 from airflow_provider_ifp.core.metrics.definitions import Answers
 from airflow_provider_ifp.core.metrics.measures import Rows
-from airflow_provider_ifp.report.verdict_page import verdict_page
+from airflow_provider_ifp.report.verdict import verdict_page
 
 VERDICT = {"verdict": "pass", "enforced": True, "reason": "rmse 8", "gate": "validation", "checks": []}
 

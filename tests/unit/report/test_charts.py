@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_ifp.report.charts import draw_bars, draw_lines, only_where_apart, ticks
-from airflow_provider_ifp.report.interval_chart import Span, draw_spans
+from airflow_provider_ifp.report.charts.interval import Span, draw_spans
+from airflow_provider_ifp.report.charts.months import draw_bars, draw_lines, only_where_apart, ticks
 
 values = st.one_of(st.none(), st.floats(0, 1e6))
 months = st.lists(st.tuples(values, values), min_size=1, max_size=14)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_ifp.core.errors import IfpError
-from airflow_provider_ifp.report.demo_page import demo_page
+from airflow_provider_ifp.report.demo import demo_page
 
 DEMO = json.loads((Path(__file__).parent / "demo.json").read_text())
 

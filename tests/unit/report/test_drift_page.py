@@ -10,7 +10,7 @@ from tests.drift_records import draw, errors_of_labels, errors_of_numbers, recor
 from airflow_provider_ifp.core.drift.rule import Rule
 from airflow_provider_ifp.core.errors import IfpError
 from airflow_provider_ifp.core.windows import Window, calendar_blocks
-from airflow_provider_ifp.report.drift_page import drift_page
+from airflow_provider_ifp.report.drift import drift_page
 
 
 def test_the_record_is_finite_json_with_bins_that_add_up_and_blocks_in_order():

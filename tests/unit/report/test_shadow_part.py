@@ -5,7 +5,7 @@ import re
 from html import unescape
 from pathlib import Path
 
-from airflow_provider_ifp.report.verdict_page import verdict_page
+from airflow_provider_ifp.report.verdict import verdict_page
 
 VERDICT = json.loads((Path(__file__).parent / "shadow.json").read_text())
 

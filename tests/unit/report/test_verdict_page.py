@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_ifp.core.errors import IfpError
 from airflow_provider_ifp.report.records import CheckRecord
-from airflow_provider_ifp.report.verdict_page import difference, verdict_page
+from airflow_provider_ifp.report.verdict import difference, verdict_page
 
 VERDICT = json.loads((Path(__file__).parent / "verdict.json").read_text())
 

@@ -7,12 +7,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.gates.evidence import Evidence
-from airflow_provider_ifp.report.evidence_charts import draw_evidence
-from airflow_provider_ifp.report.interval_chart import Span, draw_spans
+from airflow_provider_ifp.report.charts.evidence import draw_evidence
+from airflow_provider_ifp.report.charts.interval import Span, draw_spans
 from airflow_provider_ifp.report.markup import Child, Markup, element, render
 from airflow_provider_ifp.report.page import Column, code, draw_table, list_facts, mark_verdict, write_page
 from airflow_provider_ifp.report.records import CheckRecord, VerdictRecord, read_record
-from airflow_provider_ifp.report.shadow_part import draw_shadow
+from airflow_provider_ifp.report.shadow import draw_shadow
 from airflow_provider_ifp.report.wording import number, numbers
 
 if TYPE_CHECKING:

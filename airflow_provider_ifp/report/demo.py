@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.report.charts import draw_bars, draw_lines
+from airflow_provider_ifp.report.charts.months import draw_bars, draw_lines
 from airflow_provider_ifp.report.demo_story import checked, promotions, tell
 from airflow_provider_ifp.report.markup import Child, Markup, element, render
 from airflow_provider_ifp.report.page import Column, code, draw_table, list_facts, mark_verdict, write_page

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_ifp.report.charts.share import Share, draw_shares
+from airflow_provider_ifp.report.charts.trend import draw_trend
 from airflow_provider_ifp.report.drift_records import DriftRecord
 from airflow_provider_ifp.report.markup import Child, Markup, element, render
 from airflow_provider_ifp.report.page import Column, draw_table, list_facts, mark_verdict, write_page
 from airflow_provider_ifp.report.records import read_record
-from airflow_provider_ifp.report.share_chart import Share, draw_shares
-from airflow_provider_ifp.report.trend_chart import draw_trend
 from airflow_provider_ifp.report.wording import NONE, clock, number
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_ifp.report.charts.svg import NARROW, draw_both_sizes
 from airflow_provider_ifp.report.markup import Markup, element, render
-from airflow_provider_ifp.report.svg import NARROW, draw_both_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

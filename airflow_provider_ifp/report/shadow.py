@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.report.interval_chart import Span, draw_spans
+from airflow_provider_ifp.report.charts.interval import Span, draw_spans
 from airflow_provider_ifp.report.markup import Markup, element, render
 from airflow_provider_ifp.report.page import list_facts
 from airflow_provider_ifp.report.wording import number

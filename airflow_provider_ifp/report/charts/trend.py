@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.report.charts import Frame, ticks
+from airflow_provider_ifp.report.charts.months import Frame, ticks
+from airflow_provider_ifp.report.charts.svg import draw_both_sizes
 from airflow_provider_ifp.report.markup import Markup, element, render
-from airflow_provider_ifp.report.svg import draw_both_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from airflow_provider_ifp.report.charts.svg import NARROW, draw_both_sizes
 from airflow_provider_ifp.report.markup import Markup, element, render
-from airflow_provider_ifp.report.svg import NARROW, draw_both_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_ifp.report.charts.share import Share, draw_shares
 from airflow_provider_ifp.report.markup import Child, Markup, element
 from airflow_provider_ifp.report.page import Column, draw_table
-from airflow_provider_ifp.report.share_chart import Share, draw_shares
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.core.gates.evidence import Evidence

@@ -1,0 +1,4 @@
+"""Charts as SVG, made of records: each a function from numbers to markup.
+
+Read `svg` first: what every chart shares.
+"""
