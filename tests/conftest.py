@@ -12,14 +12,13 @@ TOGETHER = {
     # Whole Airflows, one after the other: two at once would starve each other.
     "tests/system/": "system",
     # What asks the same three MLflow servers, which cost as much to start as fifty of these tests.
-    "tests/integration/test_registry_": "servers",
-    "tests/integration/test_cli_registry.py": "servers",
-    "tests/integration/test_monitor.py": "servers",
+    "tests/integration/adapters/registry/": "servers",
+    "tests/integration/cli/": "servers",
+    "tests/integration/loop/drift/test_monitor.py": "servers",
+    "tests/integration/loop/train/test_claim.py": "servers",
+    "tests/integration/loop/train/test_reproduce_operators.py": "servers",
     "tests/integration/test_skinny.py": "servers",
-    "tests/integration/test_stored_once.py": "servers",
-    "tests/integration/test_track.py": "servers",
-    "tests/integration/loop/test_claims.py": "servers",
-    "tests/integration/loop/test_reproduce_shells.py": "servers",
+    "tests/integration/training/test_track.py": "servers",
 }
 """Beginning of a test's id -> the piece of work that it belongs to; any other file is one of its own."""
 

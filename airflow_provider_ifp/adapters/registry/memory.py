@@ -1,7 +1,7 @@
 """The in-memory double of the registry: same promises, one process, nothing stored.
 
 Part of the package so that users can test their own Dags and gates against it; the suite in
-`tests/integration/test_registry_contract.py` runs on this and on a real MLflow server.
+`tests/integration/adapters/registry/test_contract.py` runs on this and on a real MLflow server.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from airflow_provider_ifp.training.model_files import save_model
 from airflow_provider_ifp.training.registration import Registration, register
 
 # Scripts that trainers run; they import their neighbours.
-collect_ignore = ["entrypoint_wobbly.py", "wobble.py"]
+collect_ignore = ["train/entrypoint_wobbly.py", "train/wobble.py"]
 
 FEATURES = ["x", "z", "region"]
 HOUR = timedelta(hours=1)

@@ -1,6 +1,6 @@
 """Bad input: the message says what, where, expected against found and what next; nothing half-done is left.
 
-What a policy file can have wrong is in `tests/unit/core/test_policy_errors.py`; a loss that is NaN, in
+What a policy file can have wrong is in `tests/unit/core/policy/test_problems.py`; a loss that is NaN, in
 `test_failures.py`; an MLflow that is not there, in `test_registry_mlflow.py` too.
 """
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from tests.unit.core.shadow_worlds import make_world
+from tests.unit.core.shadow.worlds import make_world
 
 from airflow_provider_ifp.core.gates.judge import Subject
 from airflow_provider_ifp.core.policy.sections import ShadowSection

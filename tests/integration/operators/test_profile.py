@@ -30,7 +30,7 @@ from airflow_provider_ifp.operators.profile import (
 
 pytestmark = pytest.mark.airflow
 
-DOCS = Path(__file__).parents[2] / "docs" / "where-data-is.md"
+DOCS = Path(__file__).parents[3] / "docs" / "where-data-is.md"
 FEATURES = ["price", "region"]
 MAIN = """
 if __name__ == "__main__":

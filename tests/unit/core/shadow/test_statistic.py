@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.core.shadow_worlds import make_world
+from tests.unit.core.shadow.worlds import make_world
 
 from airflow_provider_ifp.core.errors import DatasetError, ModelError, PolicyError
 from airflow_provider_ifp.core.metrics.proportions import upper_bound

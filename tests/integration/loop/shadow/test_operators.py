@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
-from tests.integration.loop.test_shadow import FEATURES, log
+from tests.integration.loop.shadow.test_gate import FEATURES, log
 
 from airflow_provider_ifp.cli import main
 from airflow_provider_ifp.core.windows import Window

@@ -12,7 +12,7 @@ from airflow_provider_ifp.adapters.counting import binning_kernel
 from airflow_provider_ifp.adapters.counting.binning_kernel import KERNEL, SOURCE, load
 from airflow_provider_ifp.core.profile.reference import profile_numbers
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 needs_kernel = pytest.mark.skipif(KERNEL is None, reason="no C compiler built the kernel")
 
 

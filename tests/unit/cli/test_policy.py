@@ -15,7 +15,7 @@ from airflow_provider_ifp import __version__
 from airflow_provider_ifp.adapters.policy.files import load_policy
 from airflow_provider_ifp.cli import main
 
-CONTRACT = Path(__file__).parents[2] / "docs" / "policy.yaml"
+CONTRACT = Path(__file__).parents[3] / "docs" / "policy.yaml"
 GOOD = """\
     model: flight-time
     data: {source: flights, time_column: ts, label: air_time}
@@ -104,7 +104,7 @@ def test_a_path_without_a_policy_is_wrong_input(ifp, tmp_path, name, told):
 
 def test_the_demos_own_policy_is_good(ifp, monkeypatch):
     monkeypatch.setenv("IFP_DEMO_HOME", "/tmp/demo")
-    code, out, err = ifp("policy", "check", Path(__file__).parents[2] / "dags" / "policies")
+    code, out, err = ifp("policy", "check", Path(__file__).parents[3] / "dags" / "policies")
     assert (code, err) == (0, "")
     assert "ok (model flight-time)" in out
 

@@ -15,7 +15,7 @@ from airflow_provider_ifp.core.metrics.bounds import Bound
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.core.policy.support import unsupported
 
-CONTRACT = Path(__file__).parents[3] / "docs" / "policy.yaml"
+CONTRACT = Path(__file__).parents[4] / "docs" / "policy.yaml"
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from airflow_provider_ifp.core.windows import Window
 ALL = Window(None, TIME + timedelta(days=400))
 LATER = TIME + timedelta(hours=4)
 HOUR = timedelta(hours=1)
-DOCS = Path(__file__).parents[3] / "docs" / "prediction-log.md"
+DOCS = Path(__file__).parents[4] / "docs" / "prediction-log.md"
 
 
 @pytest.fixture
