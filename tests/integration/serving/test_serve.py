@@ -143,6 +143,7 @@ def refusal(shop, version):
 
 
 def test_a_killed_process_is_replaced_and_its_requests_are_answered(shop):
+    shop.wait_until(lambda: len(shop.workers()) == 1, "the last swap's process to end")
     (worker,) = shop.workers()
     with ThreadPoolExecutor(8) as pool:
         replies = [pool.submit(shop.ask, price) for price in [SLEEPS, *[1.0] * 7]]
