@@ -18,7 +18,13 @@ from pydantic import ConfigDict, PrivateAttr, Strict, ValidationError, model_val
 
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.policy.consistency import inconsistencies
+from airflow_provider_ifp.core.policy.consistency import (
+    problems_of_conditions,
+    problems_of_dags,
+    problems_of_methods,
+    problems_of_schedule,
+    problems_of_shadow,
+)
 from airflow_provider_ifp.core.policy.durations import Duration
 from airflow_provider_ifp.core.policy.monitor import MonitorSection
 from airflow_provider_ifp.core.policy.problems import policy_problems
@@ -93,7 +99,14 @@ class Policy(Section):
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:
-        problems = inconsistencies(self)
+        taken = (self.rollback_dag_id, self.promote_dag_id, self.monitor_dag_id)
+        problems = [
+            *problems_of_schedule(self.start_date, catchup=self.catchup),
+            *problems_of_shadow(self.validation, self.shadow),
+            *problems_of_methods(self.watch),
+            *problems_of_conditions(self.trigger, self.watch, self.validation),
+            *problems_of_dags(self.train, self.monitor, self.job, taken),
+        ]
         if problems:
             raise refusals(problems)
         return self

@@ -8,6 +8,7 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 
 from airflow_provider_ifp import __version__
+from airflow_provider_ifp.serving.front.gauges import Gauges
 from airflow_provider_ifp.serving.front.metrics import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Pages:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        state.metrics.register(Gauges(state))
 
     async def ping(self, _: HttpRequest) -> Response:
         """MLflow's name for ready."""

@@ -70,7 +70,7 @@ class State:
         self.production = seat(PRODUCTION, self._on_answered)
         self.shadow = seat(SHADOW, self._on_mirrored) if options.mirror else None
         self._shadow_found: Found | None = None
-        self.metrics = Metrics(self)
+        self.metrics = Metrics()
 
     @property
     def seats(self) -> tuple[Seat, ...]:
