@@ -30,7 +30,8 @@ from airflow_provider_ifp.core.drift.check import check_drift
 from airflow_provider_ifp.core.drift.judge import judge
 from airflow_provider_ifp.core.drift.measure import measure
 from airflow_provider_ifp.core.drift.rule import Rule
-from airflow_provider_ifp.core.profile.counts import Counts, count_numbers
+from airflow_provider_ifp.core.profile.counting import count_numbers
+from airflow_provider_ifp.core.profile.counts import Counts
 from airflow_provider_ifp.core.profile.feature import NumericProfile
 from airflow_provider_ifp.core.profile.moments import Moments
 from airflow_provider_ifp.core.profile.record import Profile

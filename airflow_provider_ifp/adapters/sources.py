@@ -19,16 +19,13 @@ from airflow_provider_ifp.core.errors import DatasetError, PolicyError
 from airflow_provider_ifp.core.policy.sections import SqlSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     import pyarrow as pa
-    import sqlalchemy as sa
 
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.windows import Window
-
-    Connect = Callable[[str], sa.Engine]
-    """Gives the engine of a connection, by its id."""
 
 _FILES_NAMED = 100
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from airflow.sdk import BaseOperator, Connection, Context
 
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.policy.model import Policy
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_ifp.adapters.registry.protocol import Registry
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.registry.moves import Attempt
     from airflow_provider_ifp.core.registry.verdict import Verdict

@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.gates.evidence import Evidence
-from airflow_provider_ifp.report.charts.evidence import draw_evidence
 from airflow_provider_ifp.report.charts.interval import Span, draw_spans
+from airflow_provider_ifp.report.evidence import draw_evidence
 from airflow_provider_ifp.report.markup import Child, Markup, element, render
 from airflow_provider_ifp.report.page import Column, code, draw_table, list_facts, mark_verdict, write_page
 from airflow_provider_ifp.report.records import CheckRecord, VerdictRecord, read_record

@@ -17,7 +17,7 @@ from airflow_provider_ifp.hooks.registry import ModelRegistryHook, RegistryAddre
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
 
 
 class DriftTrigger(BaseTrigger):

@@ -1,4 +1,4 @@
-"""Numbers into the bins of a profile, exactly and fast: `core.profile.counts.count_numbers` for millions.
+"""Numbers into the bins of a profile, exactly and fast: `core.profile.counting.count_numbers` for millions.
 
 Compiled (`binning_kernel.py`): on the fine grid a table says near which edge a value lies (2 ns a value, the
 moments included; 3 to 4 on an older processor); on coarser grids each of the 10 or 14 edges is compared with

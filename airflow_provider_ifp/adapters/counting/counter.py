@@ -27,14 +27,8 @@ from airflow_provider_ifp.adapters.counting.columns import (
     value_type,
 )
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile.counts import (
-    NAMED_UNSEEN,
-    TOP_CATEGORIES,
-    Counts,
-    Grid,
-    count_categories,
-    no_rows,
-)
+from airflow_provider_ifp.core.profile.counting import count_categories, no_rows
+from airflow_provider_ifp.core.profile.counts import NAMED_UNSEEN, TOP_CATEGORIES, Counts, Grid
 from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
 from airflow_provider_ifp.core.profile.reference import measure_lists
 

@@ -35,7 +35,7 @@ from airflow_provider_ifp.adapters.counting.sql_binning import (
 from airflow_provider_ifp.adapters.data.files import require_columns
 from airflow_provider_ifp.adapters.sql.dialects import Dialect, dialect_of
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile.counts import Counts, Grid, count_categories, no_rows
+from airflow_provider_ifp.core.profile.counting import count_categories, no_rows
 from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
 from airflow_provider_ifp.core.profile.moments import Moments
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from airflow_provider_ifp.adapters.sql.source import DatabaseSource
+    from airflow_provider_ifp.core.profile.counts import Counts, Grid
     from airflow_provider_ifp.core.profile.feature import Feature, Simple
     from airflow_provider_ifp.core.profile.record import Profile
     from airflow_provider_ifp.core.windows import Window

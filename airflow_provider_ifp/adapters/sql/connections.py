@@ -17,7 +17,10 @@ import sqlalchemy as sa
 from airflow_provider_ifp.core.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    Connect = Callable[[str], sa.Engine]
+    """Gives the engine of a connection, by its id."""
 
 # Airflow's names of connection types, where SQLAlchemy has another.
 _DIALECTS = {"postgres": "postgresql", "pgsql": "postgresql"}

@@ -42,7 +42,7 @@ from airflow_provider_ifp.core.errors import DatasetError, DatasetUnreachableErr
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.windows import Window
 
 _CHUNK = 20_000

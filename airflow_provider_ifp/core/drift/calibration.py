@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from airflow_provider_ifp.core.drift.chance import SIGNIFICANT, chance
 from airflow_provider_ifp.core.drift.psi import effect
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile.counts import Counts, coarsen, merge
+from airflow_provider_ifp.core.profile.counting import coarsen, merge
+from airflow_provider_ifp.core.profile.counts import Counts
 from airflow_provider_ifp.core.profile.feature import Feature, ListProfile
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def calibrate(profile: Profile, blocks: Sequence[Mapping[str, Counts]]) -> Profi
     A price that rises through the reference moves by itself, a die does not:
 
     >>> import numpy as np
-    >>> from airflow_provider_ifp.core.profile.counts import count_numbers
+    >>> from airflow_provider_ifp.core.profile.counting import count_numbers
     >>> from airflow_provider_ifp.core.profile.record import Profile
     >>> from airflow_provider_ifp.core.profile.reference import profile_numbers
     >>> rng = np.random.default_rng(0)

@@ -46,7 +46,7 @@ def check_drift(
         PolicyError: The rule names features that the profile does not have.
         DatasetError: Counts of a feature that the profile does not have, or on other bins than the profile's.
 
-    >>> from airflow_provider_ifp.core.profile.counts import count_categories
+    >>> from airflow_provider_ifp.core.profile.counting import count_categories
     >>> from airflow_provider_ifp.core.profile.record import Profile
     >>> from airflow_provider_ifp.core.profile.reference import profile_categories
     >>> day = profile_categories("day", {"mon": 5_000, "sun": 5_000}, missing=0)

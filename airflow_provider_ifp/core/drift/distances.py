@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.special import kolmogorov, rel_entr
 
-from airflow_provider_ifp.core.profile.counts import coarsen
+from airflow_provider_ifp.core.profile.counting import coarsen
 from airflow_provider_ifp.core.profile.curve import Curve, curve_of
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def kolmogorov_smirnov(feature: NumericProfile, counts: Counts) -> Distance | No
     None where a window has no present value. The bound is at most the largest share of the reference in one
     bin that is no atom.
 
-    >>> from airflow_provider_ifp.core.profile.counts import count_numbers
+    >>> from airflow_provider_ifp.core.profile.counting import count_numbers
     >>> from airflow_provider_ifp.core.profile.reference import profile_numbers
     >>> feature = profile_numbers("x", np.arange(1000.0))
     >>> found = kolmogorov_smirnov(feature, count_numbers(feature, np.arange(100.0, 1100.0)))
@@ -88,7 +88,7 @@ def wasserstein(feature: NumericProfile, counts: Counts) -> Distance | None:
     the area under each function is exact, by its shortfall or excess; the difference of the two areas is
     taken, and the bound holds where the functions cross.
 
-    >>> from airflow_provider_ifp.core.profile.counts import count_numbers
+    >>> from airflow_provider_ifp.core.profile.counting import count_numbers
     >>> from airflow_provider_ifp.core.profile.reference import profile_numbers
     >>> feature = profile_numbers("x", np.random.default_rng(0).normal(size=10_000))
     >>> moved = np.random.default_rng(0).normal(size=10_000) + 0.5

@@ -14,7 +14,7 @@ from airflow_provider_ifp.core.drift.distances import (
     wasserstein,
 )
 from airflow_provider_ifp.core.drift.psi import divergence, effect, effect_error, expected_by_chance, freedom
-from airflow_provider_ifp.core.profile.counts import Counts, Grid, coarsen, no_rows
+from airflow_provider_ifp.core.profile.counting import coarsen, no_rows
 from airflow_provider_ifp.core.profile.summary import (
     CategorySummary,
     NumberSummary,
@@ -25,6 +25,7 @@ from airflow_provider_ifp.core.profile.summary import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_provider_ifp.core.profile.counts import Counts, Grid
     from airflow_provider_ifp.core.profile.feature import Simple
 
 

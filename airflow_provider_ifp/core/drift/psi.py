@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile.counts import coarsen
+from airflow_provider_ifp.core.profile.counting import coarsen
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +46,7 @@ def psi(feature: Simple, counts: Counts) -> float:
 
     50/50 against 60/40 is the same as text and as numbers:
 
-    >>> from airflow_provider_ifp.core.profile import counts as c, reference as r
+    >>> from airflow_provider_ifp.core.profile import counting as c, reference as r
     >>> text = r.profile_categories("answer", {"no": 50, "yes": 50}, missing=0)
     >>> round(psi(text, c.count_categories(text, {"no": 60, "yes": 40}, missing=0)), 6)
     0.040547

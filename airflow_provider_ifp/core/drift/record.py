@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ifp.core.drift.psi import psi
 from airflow_provider_ifp.core.figures import figures
-from airflow_provider_ifp.core.profile.counts import TOP_CATEGORIES, coarsen
+from airflow_provider_ifp.core.profile.counting import coarsen
+from airflow_provider_ifp.core.profile.counts import TOP_CATEGORIES
 from airflow_provider_ifp.core.profile.record import PREDICTION, WRONG
 
 if TYPE_CHECKING:

@@ -88,7 +88,7 @@ class Curve:
 def curve_of(feature: NumericProfile, counts: Counts) -> Curve:
     """Return the curve of counts that have at least one present value.
 
-    >>> from airflow_provider_ifp.core.profile.counts import count_numbers
+    >>> from airflow_provider_ifp.core.profile.counting import count_numbers
     >>> from airflow_provider_ifp.core.profile.reference import profile_numbers
     >>> flag = profile_numbers("flag", np.array([0.0, 1.0, 1.0, 1.0]))
     >>> curve_of(flag, flag.counts).right[0], curve_of(flag, flag.counts).left[-1]

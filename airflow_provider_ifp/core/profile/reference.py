@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
-from airflow_provider_ifp.core.profile.counts import Counts, count_numbers
+from airflow_provider_ifp.core.profile.counting import count_numbers
 from airflow_provider_ifp.core.profile.feature import (
     CategoricalProfile,
     Feature,
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
+
+    from airflow_provider_ifp.core.profile.counts import Counts
 
 KEPT_NAMES: Final = 10_000
 AXES: Final = 4

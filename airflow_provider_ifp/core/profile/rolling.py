@@ -33,7 +33,7 @@ def rolling_reference(profile: Profile, before: Part, now: Part) -> tuple[Profil
         before: The window that becomes the reference; a feature that it does not have is left out.
         now: The current window.
 
-    >>> from airflow_provider_ifp.core.profile.counts import count_numbers
+    >>> from airflow_provider_ifp.core.profile.counting import count_numbers
     >>> from airflow_provider_ifp.core.profile.reference import profile_numbers
     >>> trained = Profile((profile_numbers("x", np.arange(1000.0)),), rows=1000)
     >>> newer = Part(500, {"x": count_numbers(trained.features[0], np.arange(500.0))})

@@ -57,7 +57,7 @@ def summarize_numbers(feature: NumericProfile, counts: Counts) -> NumberSummary 
     """Summarize a window beside its reference; None where its moments were not counted.
 
     >>> import numpy as np
-    >>> from airflow_provider_ifp.core.profile.counts import count_numbers
+    >>> from airflow_provider_ifp.core.profile.counting import count_numbers
     >>> from airflow_provider_ifp.core.profile.reference import profile_numbers
     >>> feature = profile_numbers("x", np.arange(1001.0))
     >>> found = summarize_numbers(feature, count_numbers(feature, np.array([500.0, 2000.0, np.nan, np.inf])))
@@ -78,7 +78,7 @@ def summarize_numbers(feature: NumericProfile, counts: Counts) -> NumberSummary 
 def summarize_categories(feature: CategoricalProfile, counts: Counts) -> CategorySummary:
     """Summarize a window of at least one row beside its reference, of at least one row.
 
-    >>> from airflow_provider_ifp.core.profile.counts import count_categories
+    >>> from airflow_provider_ifp.core.profile.counting import count_categories
     >>> from airflow_provider_ifp.core.profile.reference import profile_categories
     >>> feature = profile_categories("c", {"a": 60, "b": 40}, missing=0)
     >>> summarize_categories(feature, count_categories(feature, {"a": 99, "z": 1}, missing=0))

@@ -12,7 +12,7 @@ from airflow_provider_ifp.core.drift.distances import kolmogorov_smirnov
 from airflow_provider_ifp.core.drift.psi import expected_by_chance, psi
 from airflow_provider_ifp.core.figures import figure, figures
 from airflow_provider_ifp.core.metrics.proportions import rows_for, upper_bound
-from airflow_provider_ifp.core.profile.counts import count_categories, count_numbers
+from airflow_provider_ifp.core.profile.counting import count_categories, count_numbers
 from airflow_provider_ifp.core.profile.record import PREDICTION
 from airflow_provider_ifp.core.profile.reference import profile_categories, profile_numbers
 from airflow_provider_ifp.core.registry.verdict import Check

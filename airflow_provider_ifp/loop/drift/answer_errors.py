@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.counting.cache import CountCache
     from airflow_provider_ifp.adapters.log.answer_errors import ErrorKind
     from airflow_provider_ifp.adapters.log.labels import Labels
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.policy.model import Policy
 
 _STAGE: Final = "production"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.registry.protocol import Registry
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.policy.model import Policy
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.counting.cache import CountCache
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.policy.trigger import DriftCondition
     from airflow_provider_ifp.core.profile.parts import Part

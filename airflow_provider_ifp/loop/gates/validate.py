@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.metrics.definitions import Answers
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.policy.validation import ValidationSection

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
 
 
 def read_provenance(registry: Registry, version: ModelVersion) -> dict[str, Any]:

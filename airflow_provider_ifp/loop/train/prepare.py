@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from airflow_provider_ifp.adapters.code.entrypoint import SourceCode
-    from airflow_provider_ifp.adapters.sources import Connect, Source
+    from airflow_provider_ifp.adapters.sources import Source
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.policy.sections import TrainSection
     from airflow_provider_ifp.core.windows import Windows

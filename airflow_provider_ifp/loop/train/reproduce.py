@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.launch.local import Launcher
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.loop.registry.recorded_code import FoundCode
     from airflow_provider_ifp.training.spec import Result
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.launch.local import Launcher
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
-    from airflow_provider_ifp.adapters.sources import Connect
+    from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.loop.train.prepare import Prepared
     from airflow_provider_ifp.training.provenance import CodeRecord

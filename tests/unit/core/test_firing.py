@@ -9,7 +9,7 @@ from airflow_provider_ifp.core.drift.findings import DriftCheck
 from airflow_provider_ifp.core.drift.rule import Rule
 from airflow_provider_ifp.core.firing import decide_by_drift, decide_without_data
 from airflow_provider_ifp.core.policy.trigger import DriftCondition, TriggerGroup
-from airflow_provider_ifp.core.profile.counts import count_categories
+from airflow_provider_ifp.core.profile.counting import count_categories
 from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.core.profile.reference import profile_categories
 from airflow_provider_ifp.core.registry.lifecycle import Ledger

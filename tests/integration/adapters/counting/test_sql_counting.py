@@ -22,7 +22,7 @@ from airflow_provider_ifp.adapters.counting.sql_profiling import profile_sql
 from airflow_provider_ifp.adapters.sql.connections import connect_by_environment
 from airflow_provider_ifp.adapters.sql.source import DatabaseSource
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile.counts import coarsen, no_rows
+from airflow_provider_ifp.core.profile.counting import coarsen, no_rows
 from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.core.profile.reference import profile_categories, profile_lists, profile_numbers
 from airflow_provider_ifp.core.windows import Window

@@ -10,7 +10,7 @@ from tests.same_counts import require_same_counts
 
 from airflow_provider_ifp.adapters.counting import binning, binning_kernel
 from airflow_provider_ifp.adapters.counting.binning import Bins, Room, count_values
-from airflow_provider_ifp.core.profile.counts import count_numbers
+from airflow_provider_ifp.core.profile.counting import count_numbers
 from airflow_provider_ifp.core.profile.reference import profile_numbers
 
 RNG = np.random.default_rng(11)

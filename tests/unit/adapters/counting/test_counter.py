@@ -7,7 +7,7 @@ import pytest
 from airflow_provider_ifp.adapters.counting.counter import count_batches
 from airflow_provider_ifp.adapters.counting.profiling import profile_table
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile.counts import count_categories
+from airflow_provider_ifp.core.profile.counting import count_categories
 from airflow_provider_ifp.core.profile.feature import ListProfile
 
 RNG = np.random.default_rng(5)

@@ -7,7 +7,7 @@ from airflow_provider_ifp.core.drift.answers import without_silent
 from airflow_provider_ifp.core.drift.check import check_drift
 from airflow_provider_ifp.core.drift.rule import Group, Rule
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.profile.counts import count_numbers, no_rows
+from airflow_provider_ifp.core.profile.counting import count_numbers, no_rows
 from airflow_provider_ifp.core.profile.record import ERROR, PREDICTION, SCORE, Profile
 from airflow_provider_ifp.core.profile.reference import profile_lists, profile_numbers
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_provider_ifp.core.drift.check import check_drift
 from airflow_provider_ifp.core.drift.rule import Rule
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
-from airflow_provider_ifp.core.profile.counts import count_categories, count_numbers, no_rows
+from airflow_provider_ifp.core.profile.counting import count_categories, count_numbers, no_rows
 from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.core.profile.reference import profile_categories, profile_numbers
 

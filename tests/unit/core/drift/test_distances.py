@@ -9,7 +9,8 @@ from scipy.spatial.distance import jensenshannon
 
 from airflow_provider_ifp.core.drift.chance import chance
 from airflow_provider_ifp.core.drift.distances import jensen_shannon, kolmogorov_smirnov, wasserstein
-from airflow_provider_ifp.core.profile.counts import Counts, coarsen, count_numbers
+from airflow_provider_ifp.core.profile.counting import coarsen, count_numbers
+from airflow_provider_ifp.core.profile.counts import Counts
 from airflow_provider_ifp.core.profile.curve import curve_of
 from airflow_provider_ifp.core.profile.reference import profile_numbers
 from airflow_provider_ifp.core.profile.summary import QUANTILES, summarize_numbers

@@ -12,7 +12,7 @@ from airflow_provider_ifp.core.drift.rule import Group, Rule, rule_of
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
 from airflow_provider_ifp.core.policy.monitor import MonitorSection
 from airflow_provider_ifp.core.policy.trigger import DriftCondition
-from airflow_provider_ifp.core.profile.counts import count_categories, count_numbers
+from airflow_provider_ifp.core.profile.counting import count_categories, count_numbers
 from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.core.profile.reference import profile_categories, profile_lists, profile_numbers
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from airflow_provider_ifp.core.drift.chance import adjusted, chance
 from airflow_provider_ifp.core.drift.psi import effect, effect_error, expected_by_chance, psi
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile.counts import (
-    Counts,
+from airflow_provider_ifp.core.profile.counting import (
     coarsen,
     count_categories,
     count_numbers,
     merge,
     no_rows,
 )
+from airflow_provider_ifp.core.profile.counts import Counts
 from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.core.profile.reference import (
     measure_lists,
