@@ -21,7 +21,7 @@ help:
 	@echo "make demo      the loop on real data: Airflow, MLflow, eight months of flights (about 6 minutes)"
 	@echo "make test      everything that Python packages alone can run (23 minutes on 2 cores)"
 	@echo "make unit      pure tests and doctests, no server, no Airflow (seconds)"
-	@echo "make lint      ruff, mypy, and the schemas of workflows and docker-compose.yaml"
+	@echo "make lint      ruff, mypy, import-linter, and the schemas of workflows and docker-compose.yaml"
 	@echo "make test-gpu  what needs an NVIDIA GPU"
 	@echo "make fuzz      kill -9 at every call to MLflow, writers and servers (hours; FUZZ_KILLS=60: a quarter of one)"
 	@echo "make bench-digest, bench-registry, bench-drift, bench-honesty, bench-gates, bench-shadow, bench-serving   the figures of benchmarks/README.md"
@@ -81,6 +81,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yaml
 

@@ -6,7 +6,10 @@ Dag file, a notebook and a server each pay only for what they use.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
+
+from airflow_provider_ifp.former_names import FormerNames
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.loop.drift.monitor import monitor
@@ -21,6 +24,8 @@ _HOMES = {
     "monitor": "airflow_provider_ifp.loop.drift.monitor",
     "track": "airflow_provider_ifp.training.track",
 }
+
+sys.meta_path.insert(0, FormerNames)
 
 
 def __getattr__(name: str) -> Any:

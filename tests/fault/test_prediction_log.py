@@ -83,7 +83,7 @@ def test_a_recovery_killed_at_any_line_is_completed_by_the_next(tmp_path, choice
     begin.mkdir()
     leave_spools(begin, folder / "log", count=1, each=30)
     points = points_of(recover, begin, folder)
-    assert {"log_roll.py", "spool.py", "storage.py", "time_folders.py"} <= {name for name, _ in points}
+    assert {"roll.py", "spool.py", "storage.py", "time_folders.py"} <= {name for name, _ in points}
     for point in choice.sample(points, min(2 * KILLS, len(points))):
         renew(folder, begin)
         for end, code in ((point, -signal.SIGKILL), (None, 0)):
@@ -105,7 +105,7 @@ def test_a_compaction_killed_at_any_line_loses_and_doubles_nothing_and_the_next_
         assert end_of(start(compact, begin, None, None)) == 0
     assert len(parquet_files(begin)) == 9 + 3 * begun
     points = points_of(compact, begin, folder)
-    assert ("file_merging.py" in {name for name, _ in points}) == (not begun)
+    assert ("merging.py" in {name for name, _ in points}) == (not begun)
     for point in choice.sample(points, min(2 * KILLS, len(points))):
         renew(folder, begin)
         for end, code in ((point, -signal.SIGKILL), (None, 0), (None, 0)):
