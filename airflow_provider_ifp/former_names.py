@@ -53,10 +53,13 @@ _MOVED: Final = {
         "sql_dialects=dialects connections"
     ),
     "adapters.counting": (
-        "columns binning binning_kernel counting=counter profiling parquet_columns parquet_counting "
-        "parquet_profiling dataset_profile part_files window_parts sampling count_cache=cache "
-        "sql_binning sql_counting sql_profiling"
+        "columns binning binning_kernel counting=counter profiling dataset_profile part_files "
+        "window_parts sampling count_cache=cache"
     ),
+    "adapters.counting.parquet": (
+        "parquet_columns=columns parquet_counting=counting parquet_profiling=profiling"
+    ),
+    "adapters.counting.sql": "sql_binning=binning sql_counting=counting sql_profiling=profiling",
     "adapters.log": (
         "prediction_log=predictions prediction_rows=schema prediction_errors=answer_errors labels "
         "label_files log_counting=counting log_files=files log_compaction=compaction "

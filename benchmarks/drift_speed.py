@@ -195,7 +195,7 @@ def numeric_fine(folder: str, reference: str, file: str) -> None:
 
 
 def _count(folder: str, reference: str, files: list[str], *, grid: Any, numeric: bool = False) -> None:
-    from airflow_provider_ifp.adapters.counting.parquet_counting import count_files
+    from airflow_provider_ifp.adapters.counting.parquet.counting import count_files
 
     read = _profile(folder, reference, numeric=numeric)
     start = time.process_time()

@@ -17,7 +17,7 @@ from tests.s3_server import running_s3
 from airflow_provider_ifp.adapters.counting.cache import CountCache
 from airflow_provider_ifp.adapters.counting.counter import count_batches
 from airflow_provider_ifp.adapters.counting.dataset_profile import count_dataset, profile_dataset
-from airflow_provider_ifp.adapters.counting.parquet_counting import count_files
+from airflow_provider_ifp.adapters.counting.parquet.counting import count_files
 from airflow_provider_ifp.adapters.counting.part_files import (
     merge_counts,
     read_profile,

@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.counting.counter import count_batches
-from airflow_provider_ifp.adapters.counting.parquet_columns import feature_schema, opened
-from airflow_provider_ifp.adapters.counting.parquet_counting import count_files
-from airflow_provider_ifp.adapters.counting.parquet_profiling import profile_files
+from airflow_provider_ifp.adapters.counting.parquet.columns import feature_schema, opened
+from airflow_provider_ifp.adapters.counting.parquet.counting import count_files
+from airflow_provider_ifp.adapters.counting.parquet.profiling import profile_files
 from airflow_provider_ifp.adapters.counting.profiling import profile_table, require_among
 from airflow_provider_ifp.adapters.data.files import (
     DatasetFiles,

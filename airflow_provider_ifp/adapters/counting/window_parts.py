@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from airflow_provider_ifp.adapters.counting.counter import count_batches
 from airflow_provider_ifp.adapters.counting.dataset_profile import count_dataset
-from airflow_provider_ifp.adapters.counting.parquet_counting import count_files
+from airflow_provider_ifp.adapters.counting.parquet.counting import count_files
 from airflow_provider_ifp.adapters.data.files import require_columns
 from airflow_provider_ifp.adapters.data.storage import resolve_uri
 from airflow_provider_ifp.core.errors import DatasetError, IfpError
@@ -129,7 +129,7 @@ def part_batches(part: PartSource, columns: Sequence[str]) -> Iterator[pa.Record
     if part.conn_id is not None:
         raise DatasetError(
             f"part of connection {part.conn_id}: a database computes its own quantiles; make the profile "
-            "with adapters.counting.sql_profiling.profile_sql"
+            "with adapters.counting.sql.profiling.profile_sql"
         )
     for uri in (part.dataset,) if part.dataset else part.files:
         dataset = open_dataset(uri)
@@ -155,7 +155,7 @@ def _count(
 
 def _count_in_database(profile: Profile, part: PartSource, connect: Connect | None) -> dict[str, Counts]:
     try:
-        from airflow_provider_ifp.adapters.counting.sql_counting import count_sql
+        from airflow_provider_ifp.adapters.counting.sql.counting import count_sql
         from airflow_provider_ifp.adapters.sql.connections import connect_by_environment
         from airflow_provider_ifp.adapters.sql.source import DatabaseSource
     except ImportError as error:

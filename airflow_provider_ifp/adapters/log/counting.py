@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from airflow_provider_ifp.adapters.counting.columns import place_of
 from airflow_provider_ifp.adapters.counting.counter import WindowCounter, require_kind
-from airflow_provider_ifp.adapters.counting.parquet_columns import (
+from airflow_provider_ifp.adapters.counting.parquet.columns import (
     column_parts,
     feature_schema,
     opened,

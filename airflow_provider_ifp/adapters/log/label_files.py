@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.counting.parquet_columns import opened
+from airflow_provider_ifp.adapters.counting.parquet.columns import opened
 from airflow_provider_ifp.adapters.data.files import require_columns
 from airflow_provider_ifp.adapters.log.answer_errors import plain_labels
 from airflow_provider_ifp.adapters.log.files import list_label_files, locate_labels

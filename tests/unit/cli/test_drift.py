@@ -14,8 +14,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters.counting import parquet_profiling
 from airflow_provider_ifp.adapters.counting.dataset_profile import count_dataset, profile_dataset
+from airflow_provider_ifp.adapters.counting.parquet import profiling as parquet_profiling
 from airflow_provider_ifp.adapters.counting.profiling import profile_table
 from airflow_provider_ifp.adapters.data.progress import Progress
 from airflow_provider_ifp.cli import main, progress

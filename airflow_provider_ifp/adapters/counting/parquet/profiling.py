@@ -17,7 +17,7 @@ import numpy as np
 
 from airflow_provider_ifp.adapters.counting.columns import lists, numbers, place_of, value_type
 from airflow_provider_ifp.adapters.counting.counter import WindowCounter
-from airflow_provider_ifp.adapters.counting.parquet_columns import (
+from airflow_provider_ifp.adapters.counting.parquet.columns import (
     column_parts,
     feature_schema,
     footer_rows,

@@ -19,7 +19,7 @@ from sqlglot import exp
 
 from airflow_provider_ifp.adapters.counting.columns import value_type
 from airflow_provider_ifp.adapters.counting.profiling import kind_of, require_among
-from airflow_provider_ifp.adapters.counting.sql_binning import (
+from airflow_provider_ifp.adapters.counting.sql.binning import (
     WINDOW,
     Column,
     count_names,
@@ -27,7 +27,7 @@ from airflow_provider_ifp.adapters.counting.sql_binning import (
     number,
     number_of,
 )
-from airflow_provider_ifp.adapters.counting.sql_counting import Rows, count_rows, name_of
+from airflow_provider_ifp.adapters.counting.sql.counting import Rows, count_rows, name_of
 from airflow_provider_ifp.adapters.data.files import require_columns
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile.moments import LARGEST

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from airflow_provider_ifp.adapters.counting.columns import text_of, value_type
 from airflow_provider_ifp.adapters.counting.counter import require_kind
-from airflow_provider_ifp.adapters.counting.sql_binning import (
+from airflow_provider_ifp.adapters.counting.sql.binning import (
     COUNTED,
     MISSING,
     MOMENTS,

@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from airflow_provider_ifp.adapters.counting.sql_binning import (
+from airflow_provider_ifp.adapters.counting.sql.binning import (
     MOMENTS,
     Column,
     count_names,

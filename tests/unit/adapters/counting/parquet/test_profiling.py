@@ -5,9 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from airflow_provider_ifp.adapters.counting import parquet_profiling
-from airflow_provider_ifp.adapters.counting.parquet_counting import count_files
-from airflow_provider_ifp.adapters.counting.parquet_profiling import profile_files
+from airflow_provider_ifp.adapters.counting.parquet import profiling as parquet_profiling
+from airflow_provider_ifp.adapters.counting.parquet.counting import count_files
+from airflow_provider_ifp.adapters.counting.parquet.profiling import profile_files
 from airflow_provider_ifp.adapters.counting.profiling import profile_table
 from airflow_provider_ifp.core.errors import DatasetError
 

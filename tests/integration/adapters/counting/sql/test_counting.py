@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from tests.postgres import running_postgres
 from tests.same_counts import require_all_same_counts
 
-from airflow_provider_ifp.adapters.counting import sql_counting
 from airflow_provider_ifp.adapters.counting.counter import count_batches
 from airflow_provider_ifp.adapters.counting.profiling import profile_table
-from airflow_provider_ifp.adapters.counting.sql_counting import count_sql
-from airflow_provider_ifp.adapters.counting.sql_profiling import profile_sql
+from airflow_provider_ifp.adapters.counting.sql import counting as sql_counting
+from airflow_provider_ifp.adapters.counting.sql.counting import count_sql
+from airflow_provider_ifp.adapters.counting.sql.profiling import profile_sql
 from airflow_provider_ifp.adapters.sql.connections import connect_by_environment
 from airflow_provider_ifp.adapters.sql.source import DatabaseSource
 from airflow_provider_ifp.core.errors import DatasetError
