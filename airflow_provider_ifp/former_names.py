@@ -71,7 +71,7 @@ _MOVED: Final = {
         "mlflow_database=database mlflow_errors=errors"
     ),
     "adapters.code": "git source_code=entrypoint environment",
-    "adapters.launch": "launchers=local",
+    "adapters.launch": "launchers=local+protocol+process_tree+user_environment",
     "loop.registry": "move audit findings verify recorded recorded_code",
     "loop.drift": "check watch window reference baseline monitor answer_errors drift_report=report",
     "loop.gates": "validate judging holdout leakage scoring verdicts judged_file",

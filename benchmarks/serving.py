@@ -28,7 +28,7 @@ import psutil
 import pyarrow as pa
 import requests
 
-from airflow_provider_ifp.adapters.launch.local import end_trees
+from airflow_provider_ifp.adapters.launch.process_tree import end_trees
 from airflow_provider_ifp.adapters.registry.mlflow.registry import MlflowRegistry
 from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.demo.services import free_port, own_environment, running_services

@@ -71,7 +71,7 @@ def serve(listener: socket.socket) -> None:
     import airflow_provider_ifp.training.registration
     import airflow_provider_ifp.training.signature
     import airflow_provider_ifp.training.track  # noqa: F401
-    from airflow_provider_ifp.adapters.launch.local import end_with_parent
+    from airflow_provider_ifp.adapters.launch.process_tree import end_with_parent
 
     end_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who mind the jobs need nobody who waits for them

@@ -8,7 +8,7 @@ process that was named is ended with all that it started.
 import signal
 import sys
 
-from airflow_provider_ifp.adapters.launch.local import end_trees
+from airflow_provider_ifp.adapters.launch.process_tree import end_trees
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_ifp.adapters.launch.local import Launcher
+    from airflow_provider_ifp.adapters.launch.protocol import Launcher
 
 
 class ReproduceOperator(BaseOperator):

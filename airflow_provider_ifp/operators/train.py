@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_ifp.adapters.launch.local import Launcher
+    from airflow_provider_ifp.adapters.launch.protocol import Launcher
     from airflow_provider_ifp.core.policy.model import Policy
 
 _NO_RETRY_HELPS = (PolicyError, EntrypointError, DatasetError, LossNotFiniteError, ModelError)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.launch.local import end_with_parent
+from airflow_provider_ifp.adapters.launch.process_tree import end_with_parent
 from airflow_provider_ifp.core.errors import (
     DigestMismatchError,
     IfpError,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
-from airflow_provider_ifp.adapters.launch.local import user_environment
+from airflow_provider_ifp.adapters.launch.user_environment import user_environment
 from airflow_provider_ifp.core.digest import digest_json
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.training.requirements import read_requirements, unmet

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from airflow_provider_ifp.adapters.launch.local import end_with_parent
+from airflow_provider_ifp.adapters.launch.process_tree import end_with_parent
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.training.layers import version_environment
 from airflow_provider_ifp.training.pace import answer_each, keep_pace, take_stdout

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from airflow_provider_ifp.adapters.launch.local import end_with_parent
+from airflow_provider_ifp.adapters.launch.process_tree import end_with_parent
 from airflow_provider_ifp.core.errors import (
     EntrypointError,
     IfpError,

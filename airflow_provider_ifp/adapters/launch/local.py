@@ -1,57 +1,24 @@
-"""Run user code as a process of its own, without our credentials, and end its whole tree when told to."""
+"""Run user code as a child of this process, and end its whole tree when told to."""
 
 from __future__ import annotations
 
-import ctypes
 import os
 import selectors
-import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import psutil
-
+from airflow_provider_ifp.adapters.launch.process_tree import end_trees
+from airflow_provider_ifp.adapters.launch.user_environment import user_environment
 from airflow_provider_ifp.core.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
     from pathlib import Path
 
-_GRACE_SECONDS = 2.0
-"""Between SIGTERM and SIGKILL: Airflow kills the task itself 5 s after it asked it to stop."""
-
-_SECRETS = (
-    "AIRFLOW_CONN_",  # the registry's connection may be one of them
-    "MLFLOW_TRACKING_PASSWORD",
-    "MLFLOW_TRACKING_TOKEN",
-    "MLFLOW_TRACKING_USERNAME",
-)
-"""Beginnings of the names of variables that user code does not get."""
-
 _LOOK_SECONDS = 0.5
-_STEP_SECONDS = 0.02
-_PR_SET_PDEATHSIG = 1
-
-
-class Launcher(Protocol):
-    """Where a trainer runs."""
-
-    def run(
-        self,
-        spec: Path,
-        *,
-        seed: int,
-        timeout: timedelta | None,
-        on_line: Callable[[str], None],
-        on_pause: Callable[[], None],
-    ) -> int:
-        """Run the trainer to its end; returns its exit code."""
-
-    def kill(self) -> None:
-        """End the trainer and all that it started."""
 
 
 class LocalLauncher:
@@ -156,87 +123,6 @@ def _require_time(deadline: float | None) -> None:
         raise TrainingError("training took longer than train.timeout allows, and was killed")
 
 
-def user_environment(environment: Mapping[str, str], seed: int) -> dict[str, str]:
-    """This process's environment without the registry's credentials, with what makes training repeatable."""
-    kept = {key: value for key, value in environment.items() if not key.startswith(_SECRETS)}
-    return {
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        **kept,
-        "PYTHONHASHSEED": str(seed % 2**32),
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
 def _python_path(environment: Mapping[str, str]) -> str:
     """Where this process finds modules: Airflow adds the Dags' folder to a task's path, and to no child's."""
     return os.pathsep.join(path for path in (environment.get("PYTHONPATH"), *sys.path) if path)
-
-
-def end_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies; elsewhere the launcher's kill must do."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def end_trees(*leaders: int) -> None:
-    """End processes that lead sessions of their own, and every process that descends from them.
-
-    SIGTERM to all, and after two seconds SIGKILL to those that still live.
-    """
-    members = [process for leader in leaders for process in _tree(leader)]
-    _signal(members, signal.SIGTERM)
-    alive = _outlive(members)
-    # Asked again: a process may have started another one meanwhile.
-    late = [process for leader in leaders for process in _tree(leader)]
-    alive += [process for process in late if process not in alive]
-    _signal(alive, signal.SIGKILL)
-    _outlive(alive)
-
-
-def _outlive(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """Those that still live when the grace is over.
-
-    psutil's own wait would reap our child, and its exit code would be lost to whoever started it.
-    """
-    deadline = time.monotonic() + _GRACE_SECONDS
-    while alive := [process for process in processes if _lives(process)]:
-        if time.monotonic() > deadline:
-            break
-        time.sleep(_STEP_SECONDS)
-    return alive
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        root = psutil.Process(pid)
-        members = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        members = []
-    return members + [process for process in _session(pid) if process not in members]
-
-
-def _session(leader: int) -> list[psutil.Process]:
-    """What still lives of the session, orphans included: their parent is gone, their session is not."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
-            continue
-    return found
-
-
-def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
-    for process in processes:
-        try:
-            process.send_signal(number)
-        except psutil.NoSuchProcess:
-            continue

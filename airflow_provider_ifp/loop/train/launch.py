@@ -20,7 +20,7 @@ from airflow_provider_ifp.training.spec import EXIT_NOT_FINITE, EXIT_PREEMPTED, 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from airflow_provider_ifp.adapters.launch.local import Launcher
+    from airflow_provider_ifp.adapters.launch.protocol import Launcher
     from airflow_provider_ifp.adapters.registry.protocol import Registry
     from airflow_provider_ifp.training.spec import Spec
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from airflow_provider_ifp.adapters.launch.local import Launcher
+    from airflow_provider_ifp.adapters.launch.protocol import Launcher
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.loop.registry.recorded_code import FoundCode

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-    from airflow_provider_ifp.adapters.launch.local import Launcher
+    from airflow_provider_ifp.adapters.launch.protocol import Launcher
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sql.connections import Connect
     from airflow_provider_ifp.core.policy.model import Policy

@@ -9,7 +9,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_ifp.adapters.launch.local import user_environment
+from airflow_provider_ifp.adapters.launch.user_environment import user_environment
 from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError
 from airflow_provider_ifp.serving.front.channel import Channel, start_process
 from airflow_provider_ifp.serving.wire import Answered, Ask, Hello, Open, Opened, Refused

@@ -21,7 +21,7 @@ import sys
 import traceback
 import warnings
 
-from airflow_provider_ifp.adapters.launch.local import end_with_parent
+from airflow_provider_ifp.adapters.launch.process_tree import end_with_parent
 
 _OPTIONAL = ("torch", "safetensors.torch", "sklearn")
 _TICK_SECONDS = 0.5

@@ -13,7 +13,9 @@ from threading import Thread
 import psutil
 import pytest
 
-from airflow_provider_ifp.adapters.launch.local import LocalLauncher, end_trees, user_environment
+from airflow_provider_ifp.adapters.launch.local import LocalLauncher
+from airflow_provider_ifp.adapters.launch.process_tree import end_trees
+from airflow_provider_ifp.adapters.launch.user_environment import user_environment
 from airflow_provider_ifp.adapters.registry.mlflow.auth import held_address
 from airflow_provider_ifp.core.errors import TrainingError
 from airflow_provider_ifp.training.spec import Spec
