@@ -125,14 +125,20 @@ class _Former(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         if self.path:
             super().exec_module(module)
-        module.__getattr__ = partial(_find, self.name)  # type: ignore[method-assign]
+        module.__getattr__ = partial(_find, module)  # type: ignore[method-assign]
 
 
-def _find(former: str, name: str) -> Any:
+def _find(module: ModuleType, name: str) -> Any:
     """Give what the module of that former name had, from where it is today."""
-    if not name.startswith("__"):
-        for home in _homes()[former]:
+    if not name.startswith("__") and not _is_within(module, name):
+        for home in _homes()[module.__name__]:
             found = vars(import_module(home))
             if name in found:
                 return found[name]
-    raise AttributeError(f"module {former!r} has no attribute {name!r}")
+    raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+
+
+def _is_within(room: ModuleType, name: str) -> bool:
+    """Whether a room has a module of that name: Python asks for it as an attribute before it imports it."""
+    path = getattr(room, "__path__", None)
+    return path is not None and PathFinder.find_spec(f"{room.__name__}.{name}", path) is not None

@@ -1,0 +1,67 @@
+"""Modules that moved are found under the names that they bore, with all that a pickle could name of them."""
+
+import pickle
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.policy.model import Policy
+
+NAMES = Path(__file__).parents[1] / "written_before" / "names.txt"
+BEFORE = dict(line.split(": ", 1) for line in NAMES.read_text().splitlines() if ": " in line)
+GONE = {"airflow_provider_ifp.core.policy_consistency": {"inconsistencies"}}
+"""What is asked of a policy's sections now: no pickle of a model has a use for it."""
+
+
+def public(module):
+    return [name for name in BEFORE[module].split() if not name.startswith("_")]
+
+
+@pytest.mark.parametrize("module", sorted(BEFORE))
+def test_a_module_offers_what_it_did_under_its_former_name(module):
+    found = import_module(module)
+    missing = {name for name in public(module) if not hasattr(found, name)}
+    assert missing == GONE.get(module, set())
+
+
+@pytest.mark.parametrize("thing", [Answers, Policy, Policy(model="fares")])
+def test_a_pickle_by_a_former_name_opens_as_what_it_is_today(thing):
+    now = pickle.dumps(thing, protocol=0)
+    former = now.replace(b"core.metrics.definitions", b"core.metrics").replace(
+        b"core.policy.model", b"core.policy"
+    )
+    assert former != now
+    assert pickle.loads(former) == thing
+
+
+def test_a_name_that_never_was_is_no_module_and_no_attribute():
+    with pytest.raises(ImportError, match=r"airflow_provider_ifp\.core\.nonsense"):
+        import_module("airflow_provider_ifp.core.nonsense")
+    with pytest.raises(AttributeError, match=r"core\.metrics' has no attribute 'nonsense'"):
+        _ = import_module("airflow_provider_ifp.core.metrics").nonsense
+
+
+def test_a_former_name_loads_nothing_before_it_is_asked_for_something():
+    run(
+        "import sys, airflow_provider_ifp.core.metric_names as names;"
+        "assert 'airflow_provider_ifp.core.metrics.names' not in sys.modules;"
+        "names.metric_problem;"
+        "assert 'airflow_provider_ifp.core.metrics.names' in sys.modules"
+    )
+
+
+def test_a_module_of_a_room_is_imported_without_what_the_former_module_of_the_rooms_name_had():
+    run(
+        "import sys; from airflow_provider_ifp.serving.worker import bodies;"
+        "assert bodies.decode_json;"
+        "assert 'airflow_provider_ifp.serving.worker.process' not in sys.modules"
+    )
+
+
+def run(code):
+    """In a fresh process: what is imported here stays imported."""
+    subprocess.run([sys.executable, "-c", code], check=True)
