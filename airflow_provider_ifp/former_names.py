@@ -25,8 +25,8 @@ _MOVED: Final = {
         "policy_consistency=consistency dialects trigger_dialects durations cron support"
     ),
     "core.metrics": (
-        "metrics=definitions metric_names=names bounds class_rows ranking labels measures intervals "
-        "proportions"
+        "metrics=definitions+answers+ranking metric_names=names bounds class_rows ranking "
+        "labels measures intervals proportions"
     ),
     "core.profile": (
         "profile=record feature_profile=feature counts=counts+counting numeric_bins parts quantiles "
@@ -37,7 +37,7 @@ _MOVED: Final = {
         "drift=check psi distances chance measure rule judge findings drift_record=record "
         "persistence answers calibration"
     ),
-    "core.gates": "gates=judge gate_checks=checks slices leakage evidence",
+    "core.gates": "gates=judge+subject gate_checks=checks slices leakage evidence",
     "core.shadow": (
         "shadow=gate shadow_checks=checks shadow_columns=columns shadow_coverage=coverage "
         "shadow_differences=differences shadow_disagreement=disagreement shadow_statistic=statistic "
@@ -67,8 +67,8 @@ _MOVED: Final = {
     ),
     "adapters.registry": "registry=protocol memory_registry=memory ledger",
     "adapters.registry.mlflow": (
-        "mlflow_registry=registry mlflow_journals=journals mlflow_files=files mlflow_auth=auth "
-        "mlflow_database=database mlflow_errors=errors"
+        "mlflow_registry=registry+entities+aliases mlflow_journals=journals mlflow_files=files "
+        "mlflow_auth=auth mlflow_database=database mlflow_errors=errors"
     ),
     "adapters.code": "git source_code=entrypoint environment",
     "adapters.launch": "launchers=local+protocol+process_tree+user_environment",
@@ -77,6 +77,7 @@ _MOVED: Final = {
     "loop.gates": "validate judging holdout leakage scoring verdicts judged_file",
     "loop.shadow": "shadow=gate replay mirrored shadow_log=log",
     "loop.train": "train=training prepare claim launch reproduce",
+    "serving": "wire=wire+messages",
     "serving.front": "server app pages metrics state lane seat workers channel options log_link",
     "serving.worker": "spare worker=process warm_up answering frames columns open_inference scoring bodies",
     "serving.log": (

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from airflow_provider_ifp.core.metrics.definitions import Answers, compute, direction
+from airflow_provider_ifp.core.metrics.answers import Answers
+from airflow_provider_ifp.core.metrics.definitions import compute, direction
 from airflow_provider_ifp.core.metrics.intervals import RESAMPLES, paired_interval
 
 REGRESSION = ("rmse", "mae", "r2")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from airflow_provider_ifp.core.gates.evidence import plot_of
-from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.metrics.measures import Rows
 
 

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from airflow_provider_ifp.adapters.log.predictions import read_log
 from airflow_provider_ifp.adapters.registry.ledger import resolve
 from airflow_provider_ifp.core.errors import ServiceError
-from airflow_provider_ifp.core.metrics.definitions import Answers, compute
+from airflow_provider_ifp.core.metrics.answers import Answers
+from airflow_provider_ifp.core.metrics.definitions import compute
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.flights import select_month, write_month
 from airflow_provider_ifp.loop.drift.watch import log_root

@@ -5,7 +5,7 @@
                        |  '-- follower (polls the registry, fetches versions into the cache)
                        '----> log/ (a process that writes the prediction log)
 
-One room a kind of process; what they say to each other is in `wire`. The front imports neither MLflow nor
+One room a kind of process; what they say to each other is in `messages`. The front imports neither MLflow nor
 torch nor pandas: it reads requests, hands them on in small batches, and sends what comes back. All that knows
 a model's columns is in the worker. Read `front.server` first.
 """

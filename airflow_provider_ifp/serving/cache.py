@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.errors import ModelError
-from airflow_provider_ifp.serving.wire import Found
+from airflow_provider_ifp.serving.messages import Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -30,20 +30,14 @@ from airflow_provider_ifp.core.errors import (
     VersionNotFoundError,
 )
 from airflow_provider_ifp.serving.cache import VersionCache
-from airflow_provider_ifp.serving.wire import (
-    Cleared,
-    Found,
-    NotFetched,
-    RegistrySeen,
-    UnknownModel,
-    pack,
-)
+from airflow_provider_ifp.serving.messages import Cleared, Found, NotFetched, RegistrySeen, UnknownModel
+from airflow_provider_ifp.serving.wire import pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_ifp.adapters.registry.protocol import Registry
-    from airflow_provider_ifp.serving.wire import Message
+    from airflow_provider_ifp.serving.messages import Message
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from airflow_provider_ifp.core.errors import DatasetError, ModelError
 from airflow_provider_ifp.core.figures import figures
-from airflow_provider_ifp.core.metrics.definitions import numbers, positives_and_scores
+from airflow_provider_ifp.core.metrics.answers import numbers, positives_and_scores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,13 +13,13 @@ interval is handed in.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_provider_ifp.core.errors import DatasetError, ModelError
 from airflow_provider_ifp.core.figures import figure
 from airflow_provider_ifp.core.gates.checks import absolute_gate, comparison_gate, rows_needed
 from airflow_provider_ifp.core.gates.slices import slice_checks
-from airflow_provider_ifp.core.metrics.definitions import answers_problem
+from airflow_provider_ifp.core.metrics.answers import answers_problem
 from airflow_provider_ifp.core.metrics.labels import missing_problem
 from airflow_provider_ifp.core.registry.verdict import Check, Outcome, Verdict, sum_up
 
@@ -28,11 +28,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from airflow_provider_ifp.core.gates.subject import Subject
     from airflow_provider_ifp.core.metrics.bounds import Bound
     from airflow_provider_ifp.core.metrics.measures import Measures, Rows
     from airflow_provider_ifp.core.policy.validation import ValidationSection
-
-__all__ = ["Subject", "absolute_gate", "comparison_gate", "judge", "refuse"]
 
 REPORTED_LEVEL: Final = 0.95
 FIRST_DEPLOYMENT: Final = (
@@ -40,53 +39,6 @@ FIRST_DEPLOYMENT: Final = (
 )
 NOTHING: Final = "nothing to judge by: validation has no bound (such as min_f1)"
 NOT_COMPARED: Final = "compare_to is none: not compared with production; the absolute gate alone decides"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """Who is judged, on what.
-
-    Attributes:
-        model: The registered model.
-        version: The candidate.
-        content_digest: The candidate's content.
-        compared_to: Production's version when judged, whatever `compare_to` says; None: there is none.
-        holdout_digest: The holdout's rows.
-        policy_digest: The policy.
-    """
-
-    model: str
-    version: str
-    content_digest: str
-    compared_to: str | None
-    holdout_digest: str
-    policy_digest: str
-
-    def verdict(
-        self,
-        gate: Literal["validation", "shadow"],
-        outcome: Outcome,
-        reason: str,
-        checks: tuple[Check, ...],
-        *,
-        enforced: bool,
-        warnings: tuple[str, ...] = (),
-    ) -> Verdict:
-        """Say what a gate found of it."""
-        return Verdict(
-            verdict=outcome,
-            enforced=enforced,
-            reason=reason,
-            gate=gate,
-            model=self.model,
-            version=self.version,
-            content_digest=self.content_digest,
-            compared_to=self.compared_to,
-            holdout_digest=self.holdout_digest,
-            policy_digest=self.policy_digest,
-            checks=checks,
-            warnings=warnings,
-        )
 
 
 @dataclass(frozen=True, slots=True)

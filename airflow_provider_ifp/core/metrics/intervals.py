@@ -23,17 +23,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from airflow_provider_ifp.core.metrics.class_rows import ClassRows, of_class_rows
-from airflow_provider_ifp.core.metrics.definitions import (
-    MEANS,
+from airflow_provider_ifp.core.metrics.answers import (
     Answers,
     class_answers,
-    direction,
-    losses,
     positives_and_scores,
     rankings_of,
-    spread,
 )
+from airflow_provider_ifp.core.metrics.class_rows import ClassRows, of_class_rows
+from airflow_provider_ifp.core.metrics.definitions import MEANS, direction, losses, spread
 from airflow_provider_ifp.core.metrics.labels import encode
 from airflow_provider_ifp.core.metrics.names import split_parameter
 from airflow_provider_ifp.core.metrics.ranking import auc, auc_influence, weighted_average_precision

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from airflow_provider_ifp.core.errors import ModelError, PolicyError
-from airflow_provider_ifp.core.metrics.definitions import Answers, answers_problem, compute, direction
+from airflow_provider_ifp.core.metrics.answers import Answers, answers_problem
+from airflow_provider_ifp.core.metrics.definitions import compute, direction
 from airflow_provider_ifp.core.metrics.intervals import FEWEST_ROWS, paired_interval, resamples_of
 
 if TYPE_CHECKING:

@@ -1,5 +1,8 @@
 """Metrics of a ranking: how well a score puts the positives before the negatives."""
 
+from collections.abc import Callable
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,3 +74,9 @@ def weighted_average_precision(hits: Floats, weights: Floats, ends: NDArray[np.i
     precision = np.divide(found, ranked, out=np.zeros(len(ends)), where=ranked > 0)
     gained = np.diff(found, prepend=0.0)
     return float(np.sum(precision * gained) / found[-1]) if found[-1] else 0.0
+
+
+RANKED: Final[dict[str, Callable[[NDArray[np.bool_], Floats], float]]] = {
+    "auc": auc,
+    "average_precision": average_precision,
+}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.metrics.definitions import Answers
+    from airflow_provider_ifp.core.metrics.answers import Answers
 
 Answer = Literal["bitwise", "numeric", "different", "impossible"]
 

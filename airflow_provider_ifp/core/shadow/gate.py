@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from airflow_provider_ifp.core.gates.judge import Subject
+    from airflow_provider_ifp.core.gates.subject import Subject
     from airflow_provider_ifp.core.policy.sections import ShadowSection
     from airflow_provider_ifp.core.registry.verdict import Verdict
 

@@ -26,7 +26,7 @@ from airflow_provider_ifp.loop.drift.baseline import read_baseline
 
 if TYPE_CHECKING:
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
-    from airflow_provider_ifp.core.metrics.definitions import Answers
+    from airflow_provider_ifp.core.metrics.answers import Answers
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.profile.feature import Feature
     from airflow_provider_ifp.loop.labelled import Columns

@@ -14,7 +14,8 @@ from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.data.tables import read_table
 from airflow_provider_ifp.adapters.registry.protocol import UNRECORDED
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.gates.judge import Subject, judge
+from airflow_provider_ifp.core.gates.judge import judge
+from airflow_provider_ifp.core.gates.subject import Subject
 from airflow_provider_ifp.core.metrics.names import needs_score
 from airflow_provider_ifp.loop.gates.judging import measures_of, to_answers, to_rows, to_slices
 

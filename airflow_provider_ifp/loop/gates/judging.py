@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from airflow_provider_ifp.core.errors import DatasetError, PolicyError
-from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.metrics.measures import Measures, Rows, own_metric
 
 if TYPE_CHECKING:

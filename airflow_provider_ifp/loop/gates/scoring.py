@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
-    from airflow_provider_ifp.core.metrics.definitions import Answers
+    from airflow_provider_ifp.core.metrics.answers import Answers
     from airflow_provider_ifp.training.scorer import Scored
 
 

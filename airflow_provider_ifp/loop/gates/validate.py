@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ifp.adapters.data.fingerprint import fingerprint_table
 from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.core.gates.evidence import Evidence, drifted_features, plot_of
-from airflow_provider_ifp.core.gates.judge import Subject, judge, refuse
+from airflow_provider_ifp.core.gates.judge import judge, refuse
 from airflow_provider_ifp.core.gates.slices import unseen_slices
+from airflow_provider_ifp.core.gates.subject import Subject
 from airflow_provider_ifp.core.registry.verdict import Check
 from airflow_provider_ifp.loop.drift.reference import ANSWERS, profile_answers, write_profile
 from airflow_provider_ifp.loop.drift.report import RECORD as DRIFT_RECORD
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Registry
     from airflow_provider_ifp.adapters.sql.connections import Connect
-    from airflow_provider_ifp.core.metrics.definitions import Answers
+    from airflow_provider_ifp.core.metrics.answers import Answers
     from airflow_provider_ifp.core.policy.model import Policy
     from airflow_provider_ifp.core.policy.validation import ValidationSection
     from airflow_provider_ifp.core.registry.moves import Attempt

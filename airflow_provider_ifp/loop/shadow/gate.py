@@ -13,7 +13,7 @@ from airflow_provider_ifp.adapters.log.files import has_log
 from airflow_provider_ifp.adapters.registry.ledger import read_ledger
 from airflow_provider_ifp.adapters.sources import open_source
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.gates.judge import Subject
+from airflow_provider_ifp.core.gates.subject import Subject
 from airflow_provider_ifp.core.shadow.gate import Shadowed, judge_shadow
 from airflow_provider_ifp.core.windows import training_windows
 from airflow_provider_ifp.loop.drift.watch import log_root

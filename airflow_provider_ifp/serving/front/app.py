@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from airflow_provider_ifp.serving.front.lane import Call
 from airflow_provider_ifp.serving.front.pages import UNAVAILABLE, Pages, RefusedError, require_model
-from airflow_provider_ifp.serving.wire import OPEN_INFERENCE, SCORING, Reply, Request
+from airflow_provider_ifp.serving.messages import OPEN_INFERENCE, SCORING, Reply, Request
 
 if TYPE_CHECKING:
     import asyncio

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_provider_ifp.serving.wire import Message, Unpacker, pack
+from airflow_provider_ifp.serving.wire import Unpacker, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from airflow_provider_ifp.serving.messages import Message
 
 
 class Channel(asyncio.Protocol):

@@ -13,13 +13,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_provider_ifp.serving.wire import Reply
+from airflow_provider_ifp.serving.messages import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_ifp.serving.front.workers import Worker
-    from airflow_provider_ifp.serving.wire import Answered, Request
+    from airflow_provider_ifp.serving.messages import Answered, Request
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ import logging
 from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.serving.front.channel import Channel, start_process
-from airflow_provider_ifp.serving.wire import LogRows, Refused
+from airflow_provider_ifp.serving.messages import LogRows, Refused
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_ifp.serving.wire import LogCounters
+    from airflow_provider_ifp.serving.messages import LogCounters
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_ifp.serving.front.lane import Lane
     from airflow_provider_ifp.serving.front.workers import Spare
-    from airflow_provider_ifp.serving.wire import Found
+    from airflow_provider_ifp.serving.messages import Found
 
 log = logging.getLogger(__name__)
 

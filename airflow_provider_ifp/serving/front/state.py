@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ifp.serving.front.lane import Call, Lane
 from airflow_provider_ifp.serving.front.metrics import Metrics
 from airflow_provider_ifp.serving.front.seat import Seat
-from airflow_provider_ifp.serving.wire import Cleared, Found, NotFetched, RegistrySeen, UnknownModel
+from airflow_provider_ifp.serving.messages import Cleared, Found, NotFetched, RegistrySeen, UnknownModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from airflow_provider_ifp.serving.front.log_link import LogLink
     from airflow_provider_ifp.serving.front.options import ServeOptions
     from airflow_provider_ifp.serving.front.workers import Spare
-    from airflow_provider_ifp.serving.wire import Answered
+    from airflow_provider_ifp.serving.messages import Answered
 
 log = logging.getLogger(__name__)
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_ifp.adapters.launch.user_environment import user_environment
 from airflow_provider_ifp.core.errors import DigestMismatchError, ModelError
 from airflow_provider_ifp.serving.front.channel import Channel, start_process
-from airflow_provider_ifp.serving.wire import Answered, Ask, Hello, Open, Opened, Refused
+from airflow_provider_ifp.serving.messages import Answered, Ask, Hello, Open, Opened, Refused
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
 
-    from airflow_provider_ifp.serving.wire import Found, Request
+    from airflow_provider_ifp.serving.messages import Found, Request
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,8 @@ from airflow_provider_ifp.adapters.log.schema import conform_rows
 from airflow_provider_ifp.core.errors import IfpError
 from airflow_provider_ifp.serving.log.rows import read_rows
 from airflow_provider_ifp.serving.log.writer import LogWriter
-from airflow_provider_ifp.serving.wire import LogCounters, LogRows, Refused, Unpacker, pack
+from airflow_provider_ifp.serving.messages import LogCounters, LogRows, Refused
+from airflow_provider_ifp.serving.wire import Unpacker, pack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,7 +16,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from airflow_provider_ifp.serving.wire import Request
+    from airflow_provider_ifp.serving.messages import Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from airflow_provider_ifp.core.errors import ModelError, RequestError, SignatureError
 from airflow_provider_ifp.serving.log.rows import AnsweredFrame, write_rows
-from airflow_provider_ifp.serving.wire import OPEN_INFERENCE, Answered, Reply
+from airflow_provider_ifp.serving.messages import OPEN_INFERENCE, Answered, Reply
 from airflow_provider_ifp.serving.worker import open_inference, scoring
 from airflow_provider_ifp.serving.worker.columns import Columns
 from airflow_provider_ifp.serving.worker.frames import Answers, Asked, join_columns, kind_of, make_frame
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from airflow_provider_ifp.serving.wire import Ask, Request
+    from airflow_provider_ifp.serving.messages import Ask, Request
 
 log = logging.getLogger(__name__)
 

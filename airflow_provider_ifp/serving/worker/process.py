@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, StoredModel
 from airflow_provider_ifp.core.errors import DigestMismatchError, IfpError, ModelError
-from airflow_provider_ifp.serving.wire import Ask, Hello, Open, Opened, Refused, Tensor, pack, receive
+from airflow_provider_ifp.serving.messages import Ask, Hello, Open, Opened, Refused, Tensor
+from airflow_provider_ifp.serving.wire import pack, receive
 from airflow_provider_ifp.serving.worker.answering import Served
 from airflow_provider_ifp.serving.worker.columns import read_columns, read_profile
 from airflow_provider_ifp.serving.worker.warm_up import warm_up

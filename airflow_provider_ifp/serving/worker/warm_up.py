@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
-from airflow_provider_ifp.serving.wire import Tensor
+from airflow_provider_ifp.serving.messages import Tensor
 from airflow_provider_ifp.serving.worker.frames import Asked, join_columns
 from airflow_provider_ifp.serving.worker.open_inference import datatype_of
 

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from tests import seed
 
 from airflow_provider_ifp.cli import main
-from airflow_provider_ifp.core.gates.judge import Subject, judge
-from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.gates.judge import judge
+from airflow_provider_ifp.core.gates.subject import Subject
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.metrics.measures import Measures, Rows
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.loop.gates.judged_file import judge_file

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from airflow_provider_ifp.core.gates.judge import Subject, judge
-from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.gates.judge import judge
+from airflow_provider_ifp.core.gates.subject import Subject
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.metrics.measures import Measures, Rows
 from airflow_provider_ifp.core.policy.sections import ShadowSection
 from airflow_provider_ifp.core.policy.validation import ValidationSection

@@ -13,7 +13,7 @@ from airflow_provider_ifp.core.registry.moves import Attempt
 from airflow_provider_ifp.loop.registry.move import promote
 from airflow_provider_ifp.serving.cache import VersionCache
 from airflow_provider_ifp.serving.follower import Follower
-from airflow_provider_ifp.serving.wire import Cleared, Found, NotFetched, RegistrySeen, UnknownModel
+from airflow_provider_ifp.serving.messages import Cleared, Found, NotFetched, RegistrySeen, UnknownModel
 from airflow_provider_ifp.training.registration import Registration, register
 
 MODEL = "fares"

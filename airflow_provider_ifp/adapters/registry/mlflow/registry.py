@@ -1,23 +1,29 @@
 """The registry on MLflow: an HTTP server, or a database URI such as `sqlite:///mlflow.db`.
 
-Alias calls are last writer wins, so aliases are only a projection of the ledger, whose write-once entries
-are in `journals`; a search by tags is answered from MLflow's index, however many versions
-there are.
+A search by tags is answered from MLflow's index, however many versions there are. The ledger's write-once
+entries are in `journals`, what shows of it in `aliases`.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelStatus, Metric, Param, ViewType
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS
 from mlflow.tracking import get_tracking_uri
 
+from airflow_provider_ifp.adapters.registry.mlflow.aliases import project_aliases, read_aliases
 from airflow_provider_ifp.adapters.registry.mlflow.auth import held_address
 from airflow_provider_ifp.adapters.registry.mlflow.database import artifact_root, opening
+from airflow_provider_ifp.adapters.registry.mlflow.entities import (
+    all_pages,
+    shortened,
+    to_run,
+    to_version,
+)
 from airflow_provider_ifp.adapters.registry.mlflow.errors import (
     code_name,
     require_answer,
@@ -26,23 +32,16 @@ from airflow_provider_ifp.adapters.registry.mlflow.errors import (
     without_user,
 )
 from airflow_provider_ifp.adapters.registry.mlflow.files import MlflowFiles
-from airflow_provider_ifp.adapters.registry.mlflow.journals import (
-    PARAM_LIMIT,
-    MlflowJournals,
-    named_experiment,
-)
-from airflow_provider_ifp.adapters.registry.protocol import ModelVersion, Run, StoredModel
+from airflow_provider_ifp.adapters.registry.mlflow.journals import MlflowJournals, named_experiment
+from airflow_provider_ifp.adapters.registry.protocol import StoredModel
 from airflow_provider_ifp.core.errors import RegistryDeniedError, RegistryError, VersionNotFoundError
-from airflow_provider_ifp.core.registry.lifecycle import STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from mlflow.store.entities import PagedList
-
-    from airflow_provider_ifp.adapters.registry.protocol import Measurement
+    from airflow_provider_ifp.adapters.registry.protocol import Measurement, ModelVersion, Run
     from airflow_provider_ifp.core.registry.lifecycle import Stage
 
 _CONTENT = "ifp.content_digest"
@@ -82,7 +81,7 @@ class MlflowRegistry:
             return str(self._client.create_run(experiment, run_name=name, tags=dict(tags)).info.run_id)
 
     def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
-        entries = [Param(key, _shortened(value)) for key, value in params.items()]
+        entries = [Param(key, shortened(value)) for key, value in params.items()]
         with self._translated():
             for start in range(0, len(entries), _PARAM_BATCH):
                 self._client.log_batch(run_id, params=entries[start : start + _PARAM_BATCH])
@@ -107,14 +106,14 @@ class MlflowRegistry:
                 found = self._client.get_run(run_id)
         except VersionNotFoundError:
             return None
-        return _run(found)
+        return to_run(found)
 
     def training_runs(self, model: str) -> dict[str, Run]:
         with self._translated():
             experiment = self._client.get_experiment_by_name(model)
             if experiment is None:
                 return {}
-            found = _all_pages(
+            found = all_pages(
                 lambda token: self._client.search_runs(
                     [experiment.experiment_id],
                     run_view_type=ViewType.ALL,
@@ -122,7 +121,7 @@ class MlflowRegistry:
                     page_token=token,
                 )
             )
-        return {str(entry.info.run_id): _run(entry) for entry in found}
+        return {str(entry.info.run_id): to_run(entry) for entry in found}
 
     def put_file(self, run_id: str, path: str, content: bytes) -> None:
         with self._translated():
@@ -158,7 +157,7 @@ class MlflowRegistry:
             experiment = self._client.get_experiment_by_name(model)
             if experiment is None:
                 return ()
-            found = _all_pages(
+            found = all_pages(
                 lambda token: self._client.search_logged_models(
                     [experiment.experiment_id],
                     wanted,
@@ -214,17 +213,17 @@ class MlflowRegistry:
             found = self._client.search_model_versions(
                 f"name = '{model}'", max_results=1, order_by=["version_number DESC"]
             )
-        return _version(found[0]) if found else None
+        return to_version(found[0]) if found else None
 
     def find_versions(self, model: str, tags: Mapping[str, str]) -> tuple[ModelVersion, ...]:
         wanted = [f"name = '{model}'", *(f"tag.`{key}` = '{value}'" for key, value in tags.items())]
         with self._translated():
-            found = _all_pages(
+            found = all_pages(
                 lambda token: self._client.search_model_versions(
                     " AND ".join(wanted), order_by=["version_number ASC"], page_token=token
                 )
             )
-        return tuple(map(_version, found))
+        return tuple(map(to_version, found))
 
     def tag_version(self, version: ModelVersion, key: str, value: str) -> None:
         with self._translated():
@@ -235,7 +234,7 @@ class MlflowRegistry:
         if version.isdecimal():  # MLflow calls anything else an invalid parameter
             try:
                 with suppress(VersionNotFoundError), self._translated():
-                    return _version(self._client.get_model_version(model, version))
+                    return to_version(self._client.get_model_version(model, version))
             except RegistryDeniedError:
                 # So a server with basic auth answers for a model that is not there, too.
                 hidden = f", or user {self._user!r} may not read it"
@@ -266,31 +265,11 @@ class MlflowRegistry:
 
     def aliases(self, model: str) -> dict[Stage, str]:
         with self._translated():
-            try:
-                held = self._client.get_registered_model(model).aliases
-            except MlflowException as error:
-                if error.error_code == code_name(RESOURCE_DOES_NOT_EXIST):
-                    return {}
-                raise
-        return {stage: str(held[stage]) for stage in STAGES if stage in held}
+            return read_aliases(self._client, model)
 
     def project(self, model: str, stages: Mapping[Stage, str]) -> None:
-        held = self.aliases(model)
         with self._translated():
-            # New pointers first: a reader that polls never sees production empty during a move.
-            for stage, version in stages.items():
-                if held.get(stage) != version:
-                    self._set_alias(model, stage, version)
-            for stage in held.keys() - stages.keys():
-                self._client.delete_registered_model_alias(model, stage)
-
-    def _set_alias(self, model: str, stage: str, version: str) -> None:
-        try:
-            self._client.set_registered_model_alias(model, stage, version)
-        except MlflowException:
-            # The first setting of an alias by two clients at once violates a UNIQUE constraint in one of
-            # them.
-            self._client.set_registered_model_alias(model, stage, version)
+            project_aliases(self._client, model, stages)
 
     def _experiment(self, model: str) -> str:
         if model not in self._experiments:
@@ -299,35 +278,3 @@ class MlflowRegistry:
 
     def _translated(self) -> AbstractContextManager[None]:
         return translated(self.uri, self._user)
-
-
-def _all_pages(search: Callable[[str | None], PagedList[Any]]) -> list[Any]:
-    """Everything that a search finds: MLflow answers in pages, each with the token of the next."""
-    found: list[Any] = []
-    token = None
-    while True:
-        page = search(token)
-        found += page
-        token = page.token
-        if not token:
-            return found
-
-
-def _run(entry: Any) -> Run:
-    deleted = entry.info.lifecycle_stage == "deleted"
-    return Run(status=str(entry.info.status), deleted=deleted, tags=dict(entry.data.tags))
-
-
-def _version(entry: Any) -> ModelVersion:
-    return ModelVersion(
-        model=entry.name,
-        version=str(entry.version),
-        run_id=str(entry.run_id or ""),
-        stored=StoredModel(str(entry.tags.get("ifp.stored_model", "")), str(entry.source)),
-        created=int(entry.creation_timestamp),
-        tags=dict(entry.tags),
-    )
-
-
-def _shortened(value: str) -> str:
-    return value if len(value) <= PARAM_LIMIT else f"{value[: PARAM_LIMIT - 1]}…"

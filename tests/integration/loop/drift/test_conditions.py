@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_ifp.adapters.log.label_files import write_labels
 from airflow_provider_ifp.core.errors import PolicyError, RegistryDeniedError
-from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.loop.drift.check import count_ahead
 from airflow_provider_ifp.loop.drift.monitor import Monitor

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_ifp.core.errors import PolicyError
-from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.policy.model import Policy
 from airflow_provider_ifp.core.profile.record import Profile
 from airflow_provider_ifp.loop.drift.reference import (

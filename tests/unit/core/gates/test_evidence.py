@@ -5,7 +5,7 @@ import pytest
 from tests.evidence import EVIDENCE, calibration, residuals
 
 from airflow_provider_ifp.core.gates.evidence import Evidence, drifted_features, plot_of
-from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.metrics.measures import Rows
 from airflow_provider_ifp.report.verdict import verdict_page
 

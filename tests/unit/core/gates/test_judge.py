@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from airflow_provider_ifp.core.errors import PolicyError, PromotionRefusedError
 from airflow_provider_ifp.core.figures import figures
-from airflow_provider_ifp.core.gates.judge import Subject, absolute_gate, comparison_gate, judge
+from airflow_provider_ifp.core.gates.checks import absolute_gate, comparison_gate
+from airflow_provider_ifp.core.gates.judge import judge
+from airflow_provider_ifp.core.gates.subject import Subject
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.metrics.bounds import Bound
-from airflow_provider_ifp.core.metrics.definitions import Answers
 from airflow_provider_ifp.core.metrics.measures import Measures, OwnMetric, Rows
 from airflow_provider_ifp.core.policy.validation import ValidationSection
 from airflow_provider_ifp.core.registry.verdict import Check, Verdict

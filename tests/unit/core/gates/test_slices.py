@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_ifp.core.gates.slices import holm, slice_checks, unseen_slices
-from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.metrics.measures import Measures, Rows
 
 REGION = np.repeat([f"r{place}" for place in range(20)], 150)

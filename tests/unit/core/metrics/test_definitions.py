@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from airflow_provider_ifp.core.errors import DatasetError, ModelError, PolicyError
-from airflow_provider_ifp.core.metrics.definitions import Answers, compute, direction
+from airflow_provider_ifp.core.metrics.answers import Answers
+from airflow_provider_ifp.core.metrics.definitions import compute, direction
 from airflow_provider_ifp.core.metrics.intervals import paired_interval
 from airflow_provider_ifp.core.metrics.names import METRIC_DIRECTIONS
 

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from airflow_provider_ifp.core.errors import ModelError, PolicyError
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.metrics.bounds import Bound
-from airflow_provider_ifp.core.metrics.definitions import Answers, compute
+from airflow_provider_ifp.core.metrics.definitions import compute
 from airflow_provider_ifp.core.metrics.intervals import paired_interval
 from airflow_provider_ifp.core.metrics.measures import Measures, OwnMetric, Rows, own_metric
 

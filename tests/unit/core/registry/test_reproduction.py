@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from airflow_provider_ifp.core.metrics.definitions import Answers
+from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.registry.reproduction import (
     compare,
     environment_warnings,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tests.unit.core.shadow.worlds import make_world
 
-from airflow_provider_ifp.core.gates.judge import Subject
+from airflow_provider_ifp.core.gates.subject import Subject
 from airflow_provider_ifp.core.policy.sections import ShadowSection
 from airflow_provider_ifp.core.registry.verdict import Verdict
 from airflow_provider_ifp.core.shadow.checks import Latency

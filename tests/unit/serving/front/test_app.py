@@ -12,7 +12,7 @@ from airflow_provider_ifp.serving.front.lane import Call
 from airflow_provider_ifp.serving.front.options import ServeOptions
 from airflow_provider_ifp.serving.front.state import State
 from airflow_provider_ifp.serving.front.workers import Spare
-from airflow_provider_ifp.serving.wire import (
+from airflow_provider_ifp.serving.messages import (
     Cleared,
     Found,
     NotFetched,

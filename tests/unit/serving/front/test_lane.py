@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from airflow_provider_ifp.serving.front.lane import Call, Lane
-from airflow_provider_ifp.serving.wire import Request
+from airflow_provider_ifp.serving.messages import Request
 
 REQUEST = Request(0, b"{}", -1, "a", 0)
 

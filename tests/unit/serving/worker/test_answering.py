@@ -11,7 +11,7 @@ from airflow_provider_ifp.adapters.log.schema import conform_rows
 from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.core.profile.reference import profile_categories, profile_numbers
 from airflow_provider_ifp.serving.log.rows import read_rows
-from airflow_provider_ifp.serving.wire import OPEN_INFERENCE, SCORING, Ask, Request
+from airflow_provider_ifp.serving.messages import OPEN_INFERENCE, SCORING, Ask, Request
 from airflow_provider_ifp.serving.worker.answering import Served
 from airflow_provider_ifp.serving.worker.columns import CATEGORY, Column, Columns
 from airflow_provider_ifp.serving.worker.warm_up import SIZES, warm_up
