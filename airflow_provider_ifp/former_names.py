@@ -20,7 +20,7 @@ _PACKAGE: Final = "airflow_provider_ifp"
 # `former=one+other` where it was split.
 _MOVED: Final = {
     "core.policy": (
-        "policy=model policy_sections=sections policy_trigger=trigger policy_monitor=monitor "
+        "policy=model+places policy_sections=sections policy_trigger=trigger policy_monitor=monitor "
         "policy_validation=validation policy_types=types policy_problems=problems "
         "policy_consistency=consistency dialects trigger_dialects durations cron support"
     ),
@@ -59,7 +59,7 @@ _MOVED: Final = {
     "adapters.counting.parquet": (
         "parquet_columns=columns parquet_counting=counting parquet_profiling=profiling"
     ),
-    "adapters.counting.sql": "sql_binning=binning sql_counting=counting sql_profiling=profiling",
+    "adapters.counting.sql": "sql_binning=binning sql_counting=counting+rows+groups sql_profiling=profiling",
     "adapters.log": (
         "prediction_log=predictions prediction_rows=schema prediction_errors=answer_errors labels "
         "label_files log_counting=counting log_files=files log_compaction=compaction "
@@ -79,7 +79,10 @@ _MOVED: Final = {
     "loop.train": "train=training prepare claim launch reproduce",
     "serving": "wire=wire+messages",
     "serving.front": "server app pages metrics state lane seat workers channel options log_link",
-    "serving.worker": "spare worker=process warm_up answering frames columns open_inference scoring bodies",
+    "serving.worker": (
+        "spare worker=process warm_up answering frames columns open_inference=open_inference+tensors "
+        "scoring bodies"
+    ),
     "serving.log": (
         "log_process=process log_writer=writer spool spooling log_roll=roll row_queue=queue log_rows=rows"
     ),

@@ -8,7 +8,6 @@ this.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path as FolderPath
@@ -27,6 +26,7 @@ from airflow_provider_ifp.core.policy.consistency import (
 )
 from airflow_provider_ifp.core.policy.durations import Duration
 from airflow_provider_ifp.core.policy.monitor import MonitorSection
+from airflow_provider_ifp.core.policy.places import resolve_place
 from airflow_provider_ifp.core.policy.problems import policy_problems
 from airflow_provider_ifp.core.policy.sections import (
     BudgetSection,
@@ -53,8 +53,6 @@ from airflow_provider_ifp.core.policy.types import (
 )
 from airflow_provider_ifp.core.policy.validation import ValidationSection
 
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _TRAINING_KEYS = (("data", "source"), ("data", "time_column"), ("data", "label"), ("train", "entrypoint"))
 
 
@@ -163,17 +161,7 @@ class Policy(Section):
         Raises:
             PolicyError: a variable is not set, `${` is not closed, or a relative path has no folder.
         """
-        expanded = expand_variables(text)
-        if _SCHEME.match(expanded):
-            return expanded
-        path = FolderPath(expanded).expanduser()
-        if path.is_absolute():
-            return str(path)
-        if self._folder is None:
-            raise PolicyError(
-                f"{text!r}: a relative path, and the policy of {self.model} is from no file; make it absolute"
-            )
-        return os.path.normpath(self._folder / path)
+        return resolve_place(text, self._folder, self.model)
 
     @property
     def watch(self) -> MonitorSection:
@@ -275,25 +263,3 @@ def require_training_keys(policy: Policy) -> TrainSection:
             f"{', '.join(missing)}: missing; the training Dag of {policy.model} cannot do without"
         )
     return policy.train
-
-
-def expand_variables(text: str) -> str:
-    """Replace each `${NAME}` by the environment's value.
-
-    Raises:
-        PolicyError: a variable is not set, or `${` does not begin such a name.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        try:
-            return os.environ[match["name"]]
-        except KeyError:
-            raise PolicyError(
-                f"{text!r}: the environment variable {match['name']} is not set; set it where this runs"
-            ) from None
-
-    if "${" in _VARIABLE.sub("", text):
-        raise PolicyError(
-            f"{text!r}: expected ${{NAME}} (letters, digits, _), found a `${{` that begins no such name"
-        )
-    return _VARIABLE.sub(value, text)

@@ -16,7 +16,7 @@ from airflow_provider_ifp.core.errors import ModelError
 from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
 from airflow_provider_ifp.serving.messages import Tensor
 from airflow_provider_ifp.serving.worker.frames import Asked, join_columns
-from airflow_provider_ifp.serving.worker.open_inference import datatype_of
+from airflow_provider_ifp.serving.worker.tensors import datatype_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

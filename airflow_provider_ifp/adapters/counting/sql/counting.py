@@ -10,38 +10,24 @@ those that the reference does not have, 20,000 are held at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
-import sqlalchemy as sa
 
-from airflow_provider_ifp.adapters.counting.columns import text_of, value_type
 from airflow_provider_ifp.adapters.counting.counter import require_kind
-from airflow_provider_ifp.adapters.counting.sql.binning import (
-    COUNTED,
-    MISSING,
-    MOMENTS,
-    STRANGER,
-    SUMMED,
-    WINDOW,
-    Column,
-    count_names,
-    count_numbers,
-    count_strangers,
-    joined,
-)
+from airflow_provider_ifp.adapters.counting.sql.binning import STRANGER, Column, count_strangers, joined
+from airflow_provider_ifp.adapters.counting.sql.groups import counter_of
+from airflow_provider_ifp.adapters.counting.sql.rows import Rows
 from airflow_provider_ifp.adapters.data.files import require_columns
-from airflow_provider_ifp.adapters.sql.dialects import Dialect, dialect_of
 from airflow_provider_ifp.core.errors import DatasetError
-from airflow_provider_ifp.core.profile.counting import count_categories, no_rows
-from airflow_provider_ifp.core.profile.feature import CategoricalProfile, ListProfile, NumericProfile
-from airflow_provider_ifp.core.profile.moments import Moments
+from airflow_provider_ifp.core.profile.feature import ListProfile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import sqlalchemy as sa
+
+    from airflow_provider_ifp.adapters.counting.sql.groups import Counter
     from airflow_provider_ifp.adapters.sql.source import DatabaseSource
     from airflow_provider_ifp.core.profile.counts import Counts, Grid
     from airflow_provider_ifp.core.profile.feature import Feature, Simple
@@ -51,40 +37,6 @@ if TYPE_CHECKING:
 # BigQuery and Snowflake take a million characters, SQLite five hundred branches.
 _LONGEST: Final = 900_000
 _BRANCHES: Final = 100
-_CHUNK: Final = 20_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of a database to look at: a source's, all or those of a window, with its types."""
-
-    source: DatabaseSource
-    window: Window | None
-    time_column: str | None
-    schema: pa.Schema
-    dialect: Dialect
-
-    @classmethod
-    def of(cls, source: DatabaseSource, window: Window | None, time_column: str | None) -> Rows:
-        """Ask the database for its types.
-
-        Raises:
-            DatasetError: Counting in such a database is not known, or it refuses.
-        """
-        return cls(source, window, time_column, source.schema(), dialect_of(source.dialect))
-
-    def column(self, place: int, name: str) -> Column:
-        """Return a column, to be called by that place."""
-        return Column(place, self.schema.field(name).type)
-
-    def execute(
-        self, connection: sa.Connection, statement: str, columns: dict[str, str]
-    ) -> Iterator[Sequence[sa.Row[Any]]]:
-        """Run a statement on `ifp_window`, which has those columns under their aliases."""
-        window = self.source.aliased(columns, self.window, self.time_column).cte(WINDOW)
-        around = sa.text(statement).columns().add_cte(window)
-        return connection.execution_options(yield_per=_CHUNK).execute(around).partitions()
 
 
 def count_sql(
@@ -122,7 +74,7 @@ def count_rows(
 ) -> dict[str, Counts]:
     """Count in a transaction that is open; arguments and errors as `count_sql`."""
     counters = [
-        _counter(feature, rows.column(place, feature.name), grid)
+        counter_of(feature, rows.column(place, feature.name), grid)
         for place, feature in enumerate(_countable(profile, rows))
     ]
     _require_known_times(rows, connection)
@@ -142,86 +94,6 @@ def count_rows(
     return totals
 
 
-@dataclass(slots=True)
-class _NumberCounter:
-    """Takes the groups of a feature of numbers: bin, name, value, rows, then the moments."""
-
-    feature: NumericProfile
-    column: Column
-    grid: Grid
-    total: Counts = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.total = no_rows(self.feature, self.grid)
-
-    def branch(self, dialect: Dialect) -> str:
-        return count_numbers(self.column, self.feature, self.grid, dialect)
-
-    def add(self, row: Sequence[Any]) -> None:
-        place, rows, bins = int(row[0]), int(row[3]), self.total.bins
-        if place == MISSING:
-            self.total = replace(self.total, missing=self.total.missing + rows)
-            return
-        bins[place] += rows
-        moments = (self.total.moments or Moments()) + _moments(dict(zip(MOMENTS, row[4:], strict=True)))
-        self.total = replace(self.total, moments=moments)
-
-    def counts(self) -> Counts:
-        return self.total
-
-
-@dataclass(slots=True)
-class _NameCounter:
-    """Takes the groups of a feature of categories; holds 20,000 names at a time."""
-
-    feature: CategoricalProfile
-    column: Column
-    total: Counts = field(init=False)
-    waiting: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.total = no_rows(self.feature)
-
-    def branch(self, dialect: Dialect) -> str:
-        return count_names(self.column, dialect).sql(dialect.name)
-
-    def add(self, row: Sequence[Any]) -> None:
-        _, text, value, rows, *_ = row
-        name = name_of(text, value, self.column.kind)
-        if name is None:
-            self.total = replace(self.total, missing=self.total.missing + int(rows))
-            return
-        self.waiting[name] = self.waiting.get(name, 0) + int(rows)
-        if len(self.waiting) >= _CHUNK:
-            self.total, self.waiting = self.counts(), {}
-
-    def counts(self) -> Counts:
-        return self.total + count_categories(self.feature, self.waiting, 0)
-
-
-_Counter: TypeAlias = _NumberCounter | _NameCounter
-
-
-def name_of(text: str | bytes | None, value: float | None, kind: pa.DataType) -> str | None:
-    """Write a category's name as `columns` does for the row that the database would give."""
-    if text is not None:
-        return text.decode() if isinstance(text, bytes) else text
-    if value is None:
-        return None
-    if value_type(kind) != "time":
-        return text_of(float(value))
-    time = _EPOCH + timedelta(microseconds=round(float(value) * 1e6))
-    if pa.types.is_date(kind):
-        return str(time.date())
-    return str(time if kind.tz else time.replace(tzinfo=None))
-
-
-def _counter(feature: Simple, column: Column, grid: Grid) -> _Counter:
-    if isinstance(feature, NumericProfile):
-        return _NumberCounter(feature, column, grid)
-    return _NameCounter(feature, column)
-
-
 def _countable(profile: Profile, rows: Rows) -> Iterator[Simple]:
     there = set(rows.schema.names)
     features: list[Feature] = [*profile.features, *(one for one in profile.predictions if one.name in there)]
@@ -236,10 +108,10 @@ def _countable(profile: Profile, rows: Rows) -> Iterator[Simple]:
         yield feature
 
 
-def _statements(counters: Sequence[_Counter], rows: Rows) -> Iterator[tuple[str, list[_Counter]]]:
+def _statements(counters: Sequence[Counter], rows: Rows) -> Iterator[tuple[str, list[Counter]]]:
     """Pack the features into statements that are not too long."""
     texts: list[str] = []
-    held: list[_Counter] = []
+    held: list[Counter] = []
     for counter in counters:
         strangers = count_strangers(counter.column, rows.dialect)
         branches = [counter.branch(rows.dialect)]
@@ -270,21 +142,10 @@ def _require_known_times(rows: Rows, connection: sa.Connection) -> None:
                 )
 
 
-def _require_no_stranger(counter: _Counter, strangers: int, rows: Rows) -> None:
+def _require_no_stranger(counter: Counter, strangers: int, rows: Rows) -> None:
     if strangers:
         raise DatasetError(
             f"{rows.source.name}: column {counter.feature.name!r}: expected "
             f"{counter.feature.value_type} values, found {strangers:,} of another kind; correct the data, "
             "or cast it in a query"
         )
-
-
-def _moments(known: dict[str, Any]) -> Moments:
-    """Read what a driver gives: integers may be decimals, and sums over nothing are null."""
-    read: dict[str, Any] = {name: int(known[name] or 0) for name in COUNTED}
-    read |= {name: float(known[name] or 0) for name in SUMMED}
-    return Moments(**read, smallest=_float(known["smallest"]), largest=_float(known["largest"]))
-
-
-def _float(value: Any) -> float | None:
-    return None if value is None else float(value)

@@ -27,7 +27,9 @@ from airflow_provider_ifp.adapters.counting.sql.binning import (
     number,
     number_of,
 )
-from airflow_provider_ifp.adapters.counting.sql.counting import Rows, count_rows, name_of
+from airflow_provider_ifp.adapters.counting.sql.counting import count_rows
+from airflow_provider_ifp.adapters.counting.sql.groups import name_of
+from airflow_provider_ifp.adapters.counting.sql.rows import Rows
 from airflow_provider_ifp.adapters.data.files import require_columns
 from airflow_provider_ifp.core.errors import DatasetError
 from airflow_provider_ifp.core.profile.moments import LARGEST
