@@ -1,4 +1,8 @@
-"""The command `ifp`. Exit codes: 0 done, 1 the answer is no, 2 wrong use or input."""
+"""The command `ifp`. Exit codes: 0 done, 1 the answer is no, 2 wrong use or input.
+
+A module for each noun; each adds its arguments, and imports what it runs when it runs. Nothing here decides.
+Read `output` first: what goes to standard output, what to standard error.
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Messages to people."""
+"""Messages to people, by Airflow's own providers."""

@@ -17,6 +17,8 @@ from tests.same_counts import require_all_same_counts
 from airflow_provider_ifp.adapters.counting.counter import count_batches
 from airflow_provider_ifp.adapters.counting.profiling import profile_table
 from airflow_provider_ifp.adapters.counting.sql import counting as sql_counting
+from airflow_provider_ifp.adapters.counting.sql import groups
+from airflow_provider_ifp.adapters.counting.sql import rows as sql_rows
 from airflow_provider_ifp.adapters.counting.sql.counting import count_sql
 from airflow_provider_ifp.adapters.counting.sql.profiling import profile_sql
 from airflow_provider_ifp.adapters.sql.connections import connect_by_environment
@@ -249,7 +251,8 @@ def test_new_names_are_told_the_most_frequent_first(url):
 def test_names_are_held_in_small_parts(url, monkeypatch):
     profile = profile_table(source(url).read(DAYS, "ts", NAMES), NAMES)
     whole = count_sql(profile, source(url))
-    monkeypatch.setattr(sql_counting, "_CHUNK", 7)
+    monkeypatch.setattr(sql_rows, "_CHUNK", 7)
+    monkeypatch.setattr(groups, "_NAMES_HELD", 7)
     require_all_same_counts(count_sql(profile, source(url)), whole)
 
 
