@@ -27,7 +27,6 @@ from airflow_provider_ifp.demo.services import free_port, running_services
 from airflow_provider_ifp.demo.stack import launch_mlflow, start_airflow, start_server, wait_for_mlflow
 from airflow_provider_ifp.demo.table import LiveTable, open_console
 from airflow_provider_ifp.demo.traffic import METRIC, Traffic
-from airflow_provider_ifp.loop.drift.watch import log_root
 from airflow_provider_ifp.report.demo import demo_page
 from airflow_provider_ifp.report.records import VerdictRecord, read_record
 
@@ -139,7 +138,7 @@ def _run_in(home: Path, options: DemoOptions, services: Services, console: Conso
         for as_of in _firsts(options.until):
             story.go_on(as_of)
             if as_of == FIRST_RUN:
-                serve = [policy.model, "--log", log_root(policy, None), *_SERVE]
+                serve = [policy.model, "--log", policy.log_root(None), *_SERVE]
                 start_server(services, home / "serve", serve, uri=uri, port=port)
             services.require_alive()
     record = {

@@ -19,7 +19,6 @@ from airflow_provider_ifp.core.metrics.answers import Answers
 from airflow_provider_ifp.core.metrics.definitions import compute
 from airflow_provider_ifp.core.windows import Window
 from airflow_provider_ifp.demo.flights import select_month, write_month
-from airflow_provider_ifp.loop.drift.watch import log_root
 from airflow_provider_ifp.loop.gates.scoring import score_versions
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class Traffic:
         self._policy = policy
         self._flights = flights
         self._dataset = dataset
-        self._log = log_root(policy, None)
+        self._log = policy.log_root(None)
         self._client = client
         self._services = services
         self._first: ModelVersion | None = None

@@ -14,8 +14,11 @@ from airflow_provider_ifp.core.policy.model import Policy
 
 NAMES = Path(__file__).parents[1] / "written_before" / "names.txt"
 BEFORE = dict(line.split(": ", 1) for line in NAMES.read_text().splitlines() if ": " in line)
-GONE = {"airflow_provider_ifp.core.policy_consistency": ["inconsistencies"]}
-"""What is asked of a policy's sections now: no pickle of a model has a use for it."""
+GONE = {
+    "airflow_provider_ifp.core.policy_consistency": ["inconsistencies"],
+    "airflow_provider_ifp.loop.watch": ["log_root"],
+}
+"""Asked of a policy or its sections now: no pickle of a model has a use for them."""
 
 
 LOOK = """

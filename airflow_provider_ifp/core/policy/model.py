@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, PrivateAttr, Strict, ValidationError, model_validator
 
 from airflow_provider_ifp.core.digest import digest_json
-from airflow_provider_ifp.core.errors import PolicyError
+from airflow_provider_ifp.core.errors import PolicyError, PredictionLogError
 from airflow_provider_ifp.core.policy.consistency import (
     problems_of_conditions,
     problems_of_dags,
@@ -162,6 +162,23 @@ class Policy(Section):
             PolicyError: a variable is not set, `${` is not closed, or a relative path has no folder.
         """
         return resolve_place(text, self._folder, self.model)
+
+    def log_root(self, predictions: str | None) -> str:
+        """Say where the prediction log is: the policy's word first.
+
+        Args:
+            predictions: Its root where the policy names none; None: nobody else says.
+
+        Raises:
+            PredictionLogError: nobody says.
+        """
+        named = self.watch.predictions or predictions
+        if not named:
+            raise PredictionLogError(
+                f"{self.model}: no prediction log is named; set monitor.predictions in the policy, or "
+                "predictions in section [ifp] of airflow.cfg (AIRFLOW__IFP__PREDICTIONS)"
+            )
+        return self.resolve(named)
 
     @property
     def watch(self) -> MonitorSection:

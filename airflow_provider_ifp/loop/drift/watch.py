@@ -34,21 +34,6 @@ if TYPE_CHECKING:
 _STAGE: Final = "production"
 
 
-def log_root(policy: Policy, predictions: str | None) -> str:
-    """Where the prediction log is: the policy's word first.
-
-    Raises:
-        PredictionLogError: nobody says.
-    """
-    named = policy.watch.predictions or predictions
-    if not named:
-        raise PredictionLogError(
-            f"{policy.model}: no prediction log is named; set monitor.predictions in the policy, or "
-            "predictions in section [ifp] of airflow.cfg (AIRFLOW__IFP__PREDICTIONS)"
-        )
-    return policy.resolve(named)
-
-
 @dataclass(frozen=True, slots=True)
 class Watch:
     """A policy's watch over the log as of one moment; each window is counted once."""
@@ -74,7 +59,7 @@ class Watch:
     ) -> Watch:
         """Watch over the answers of a version by its own reference."""
         reference = find_reference(registry, production, answers=policy.watch.prediction)
-        root = log_root(policy, predictions)
+        root = policy.log_root(predictions)
         counter = LogCounter(
             root=root,
             model=policy.model,

@@ -16,7 +16,6 @@ from airflow_provider_ifp.core.errors import PolicyError
 from airflow_provider_ifp.core.gates.subject import Subject
 from airflow_provider_ifp.core.shadow.gate import Shadowed, judge_shadow
 from airflow_provider_ifp.core.windows import training_windows
-from airflow_provider_ifp.loop.drift.watch import log_root
 from airflow_provider_ifp.loop.gates.verdicts import record_verdict
 from airflow_provider_ifp.loop.labelled import Columns, labelled_columns, read_labelled
 from airflow_provider_ifp.loop.registry.recorded import read_provenance, read_rows, require_enough, to_window
@@ -84,7 +83,7 @@ def shadow(
         registry,
         candidate,
         registry.version(policy.model, production) if production is not None else None,
-        Log(log_root(policy, predictions), policy.model, tuple(columns.features)) if production else None,
+        Log(policy.log_root(predictions), policy.model, tuple(columns.features)) if production else None,
         holdout=HoldoutRows(read_labelled(policy, dataset, period, columns), columns, period),
         terms=Terms(policy.shadow, policy.validation.mode, policy.digest(), now, layers),
     )
@@ -206,7 +205,7 @@ def look_at_traffic(
     production = read_ledger(registry, policy.model).production
     if production is None:
         return Traffic(0, timedelta(0)), True
-    log = Log(log_root(policy, predictions), policy.model, ())
+    log = Log(policy.log_root(predictions), policy.model, ())
     if not has_log(log.root, log.model):
         return Traffic(0, timedelta(0)), False
     traffic = count_mirrored(log, (version, production), _period(policy, now))
