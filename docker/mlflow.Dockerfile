@@ -6,7 +6,7 @@ RUN pip install --no-cache-dir "uv==0.13.9" \
  && useradd --uid 50000 --create-home mlflow
 
 WORKDIR /build
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml hatch_build.py constraints.txt README.md LICENSE ./
 COPY airflow_provider_ifp airflow_provider_ifp
 COPY dags dags
 # boto3: artifacts go to the S3-compatible store.

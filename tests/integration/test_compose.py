@@ -1,8 +1,10 @@
 """`docker-compose.yaml` as far as it can be held without a Docker engine."""
 
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from airflow_provider_ifp.provider_info import get_provider_info
 pytestmark = pytest.mark.airflow
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = "airflow_provider_ifp"
 FILE = ROOT / "docker-compose.yaml"
 TEXT = FILE.read_text(encoding="utf-8")
 COMPOSE = yaml.safe_load(TEXT)
@@ -144,13 +147,29 @@ def test_every_secret_comes_from_the_environment_and_the_example_lists_it():
     assert set(re.findall(r"^# (\w+)=", example, re.MULTILINE)) == optional
 
 
+def copied_by(path):
+    lines = re.findall(r"^COPY (.+) \S+$", path.read_text(), re.MULTILINE)
+    return [source for sources in lines for source in sources.split()]
+
+
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
 def test_a_dockerfile_copies_what_is_there_and_what_the_docker_ignore_file_lets_through(path):
     let_through = set(re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE))
-    for sources in re.findall(r"^COPY (.+) \S+$", path.read_text(), re.MULTILINE):
-        for source in sources.split():
-            assert (ROOT / source).exists()
-            assert source in let_through
+    for source in copied_by(path):
+        assert (ROOT / source).exists()
+        assert source in let_through
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
+def test_this_package_builds_from_what_a_dockerfile_copies(path, tmp_path):
+    for source in copied_by(path):
+        copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+        copy(ROOT / source, tmp_path / source)
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel"], cwd=tmp_path, check=True)
+    (wheel,) = tmp_path.glob("dist/*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert f"{PACKAGE}/core/policy/model.py" in archive.namelist()
+        assert f"{PACKAGE}/demo/dags/ifp_loop.py" in archive.namelist()
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
