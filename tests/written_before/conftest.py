@@ -1,3 +1,3 @@
-"""What lies here was written at one commit; no test of today imports the scripts that wrote it."""
+"""What lies here was written at one commit; nothing of it is imported, which would leave bytecode among it."""
 
-collect_ignore = ["demand.py", "names.py", "priced.py", "write.py"]
+collect_ignore_glob = ["*"]
